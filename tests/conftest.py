@@ -1,0 +1,129 @@
+"""Fixtures for every test: one thread, no settings of the person who runs them, a small video, the real sequences."""
+
+from __future__ import annotations
+
+import os
+
+# Before anything imports numpy, OpenCV or torch; child processes inherit it. Two threads on a busy machine are many
+# times slower than one.
+for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
+    os.environ.setdefault(_variable, "1")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+class Video(NamedTuple):
+    """A short video in memory.
+
+    Attributes:
+        frames: list of (H, W, 3) uint8 RGB images.
+        boxes: (F, 4) float64, the target's `[x, y, w, h]` in every frame, 0-based pixels.
+    """
+
+    frames: list[np.ndarray]
+    boxes: np.ndarray
+
+
+def moving_square_video(
+    num_frames: int = 8,
+    size: tuple[int, int] = (120, 160),
+    side: int = 24,
+    step: tuple[float, float] = (3.0, 1.0),
+    seed: int = 0,
+) -> Video:
+    """A textured square that moves over a noisy grey background.
+
+    Args:
+        num_frames: frames to make.
+        size: height and width of a frame in pixels.
+        side: side of the square in pixels.
+        step: motion per frame (x, y) in pixels; the square turns back at the borders.
+        seed: of the two textures.
+    """
+    rng = np.random.default_rng(seed)
+    height, width = size
+    background = rng.integers(90, 130, (height, width, 3), dtype=np.uint8)
+    texture = rng.integers(0, 256, (side // 4 + 1, side // 4 + 1, 3), dtype=np.uint8)
+    square = np.kron(texture, np.ones((4, 4, 1), dtype=np.uint8))[:side, :side]
+    square[..., 0] |= 128  # reddish, so that it stands out from the grey
+    room = np.array([width - side, height - side], dtype=float)
+    start = room / 4
+    frames, boxes = [], []
+    for index in range(num_frames):
+        x, y = (int(v) for v in np.round(room - np.abs((start + np.multiply(step, index)) % (2 * room) - room)))
+        frame = background.copy()
+        frame[y : y + side, x : x + side] = square
+        frames.append(frame)
+        boxes.append([x, y, side, side])
+    return Video(frames, np.array(boxes, dtype=np.float64))
+
+
+@pytest.fixture(scope="session")
+def make_video() -> Callable[..., Video]:
+    """The function `moving_square_video(num_frames, size, side, step, seed)`, for tests that need other sizes."""
+    return moving_square_video
+
+
+@pytest.fixture(scope="session")
+def moving_square() -> Video:
+    """Eight frames of 120 x 160 pixels; do not write into them."""
+    video = moving_square_video()
+    for frame in video.frames:
+        frame.setflags(write=False)
+    video.boxes.setflags(write=False)
+    return video
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of the checkout."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """The folder of real sequences, stills and goldens; the test is skipped where there is none."""
+    folder = Path(os.environ.get("PYTRACKING_SHARED") or REPOSITORY.parent / "shared")
+    if not folder.is_dir():
+        pytest.skip(f"no real data: {folder} is not a folder (set PYTRACKING_SHARED)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_sequences(shared_dir: Path) -> Path:
+    """The real tracking sequences (`<name>/img/*`, `<name>/groundtruth.txt`)."""
+    folder = shared_dir / "sequences"
+    if not folder.is_dir():
+        pytest.skip(f"no real sequences: {folder} is not a folder")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _own_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No test sees the local.toml or the configuration folder of whoever runs it."""
+    home = tmp_path_factory.getbasetemp() / "no-user-settings"
+    home.mkdir(exist_ok=True)
+    for variable in ("XDG_CONFIG_HOME", "APPDATA"):
+        monkeypatch.setenv(variable, str(home))
+    monkeypatch.delenv("PYTRACKING_LOCAL", raising=False)
+    yield
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests marked `gpu` are skipped where there is no CUDA device (torch is asked only if such a test was chosen)."""
+    gpu_tests = [item for item in items if item.get_closest_marker("gpu")]
+    if not gpu_tests:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        for item in gpu_tests:
+            item.add_marker(pytest.mark.skip(reason="no CUDA device"))
