@@ -1,8 +1,8 @@
 """What the package needs, and which OpenCV it asks for.
 
-Everything else about the package is in pyproject.toml. Nothing heavy is imported here: pip runs this file in an
-empty build environment. A compiled operator, when there is one, adds `ext_modules` to the call at the end and
-imports torch only if it is there.
+Everything else about the package is in pyproject.toml. Nothing heavy is imported here: pip runs this file in
+an empty build environment. A compiled operator, when there is one, adds `ext_modules` to the call at the end
+and imports torch only if it is there.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import os
 
 from setuptools import setup
 
-# The four OpenCV packages install the same folder `cv2` over each other, so exactly one may be asked for. Extras
-# cannot take a dependency away, which is why the choice is made here, by PYTRACKING_OPENCV, before pip resolves.
+# The four OpenCV packages install the same folder `cv2` over each other, so exactly one may be asked for.
+# Extras cannot take a dependency away, so PYTRACKING_OPENCV makes the choice here, before pip resolves.
 OPENCV = {
     "headless": "opencv-python-headless",
     "gui": "opencv-python",
@@ -35,7 +35,8 @@ TEST = ["pytest>=8", "pytest-timeout>=2.3", "hypothesis>=6.80", "setuptools>=77"
 
 EXTRAS = {
     "jpeg4py": ["jpeg4py>=0.1.4"],  # needs the system library libturbojpeg
-    "visdom": ["visdom>=0.2.4", "tornado<6.6"],  # install with build-constraints.txt; newer tornado answers 403
+    # Build visdom with build-constraints.txt; its page is answered with 403 by newer releases of tornado.
+    "visdom": ["visdom>=0.2.4", "tornado<6.6"],
     "tensorboard": ["tensorboard>=2.14"],
     "cluster": ["ray>=2.9"],
     "docs": ["mkdocs>=1.6,<2"],
@@ -47,8 +48,8 @@ EXTRAS = {
 def opencv_requirements(choice: str) -> tuple[list[str], dict[str, list[str]]]:
     """Returns the OpenCV part of the dependencies and one extra per OpenCV package.
 
-    An extra that disagrees with the chosen package asks for a release of it that cannot exist, so that pip and uv
-    refuse, naming the variable to set, instead of installing two packages over each other.
+    An extra that disagrees with the chosen package asks for a release of it that cannot exist, so that pip and
+    uv refuse, naming the variable to set, instead of installing two packages over each other.
     """
     if choice not in (*OPENCV, "none"):
         raise SystemExit(f"PYTRACKING_OPENCV={choice!r} is not known; use one of: {', '.join(OPENCV)}, none")

@@ -1,16 +1,16 @@
-"""Fixtures for every test: one thread, no settings of the person who runs them, a small video, the real sequences."""
+"""What every test shares: one thread, no settings of the person who runs it, a small video, real sequences."""
 
 from __future__ import annotations
 
 import os
 
-# Before anything imports numpy, OpenCV or torch; child processes inherit it. Two threads on a busy machine are many
-# times slower than one.
+# Before anything imports numpy, OpenCV or torch; child processes inherit it. Two threads on a busy machine are
+# many times slower than one.
 for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
     os.environ.setdefault(_variable, "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,10 +55,10 @@ def moving_square_video(
     square = np.kron(texture, np.ones((4, 4, 1), dtype=np.uint8))[:side, :side]
     square[..., 0] |= 128  # reddish, so that it stands out from the grey
     room = np.array([width - side, height - side], dtype=float)
-    start = room / 4
     frames, boxes = [], []
     for index in range(num_frames):
-        x, y = (int(v) for v in np.round(room - np.abs((start + np.multiply(step, index)) % (2 * room) - room)))
+        unfolded = room / 4 + np.multiply(step, index)
+        x, y = (int(v) for v in np.round(room - np.abs(unfolded % (2 * room) - room)))
         frame = background.copy()
         frame[y : y + side, x : x + side] = square
         frames.append(frame)
@@ -68,7 +68,7 @@ def moving_square_video(
 
 @pytest.fixture(scope="session")
 def make_video() -> Callable[..., Video]:
-    """The function `moving_square_video(num_frames, size, side, step, seed)`, for tests that need other sizes."""
+    """`moving_square_video(num_frames, size, side, step, seed)`, for tests that need other sizes."""
     return moving_square_video
 
 
@@ -107,18 +107,17 @@ def shared_sequences(shared_dir: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _own_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _own_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the local.toml or the configuration folder of whoever runs it."""
     home = tmp_path_factory.getbasetemp() / "no-user-settings"
     home.mkdir(exist_ok=True)
     for variable in ("XDG_CONFIG_HOME", "APPDATA"):
         monkeypatch.setenv(variable, str(home))
     monkeypatch.delenv("PYTRACKING_LOCAL", raising=False)
-    yield
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests marked `gpu` are skipped where there is no CUDA device (torch is asked only if such a test was chosen)."""
+    """Skips tests marked `gpu` where there is no CUDA device; torch is asked only if one was chosen."""
     gpu_tests = [item for item in items if item.get_closest_marker("gpu")]
     if not gpu_tests:
         return
