@@ -1,0 +1,100 @@
+"""Reading annotation files as tracking data sets write them. Torch-free; shared with evaluation."""
+
+from __future__ import annotations
+
+import re
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from ltr.admin.errors import UserError
+
+_SEPARATORS = re.compile(r"[,;\s]+")
+
+
+def read_boxes(path: str | PathLike[str]) -> np.ndarray:
+    """Read one box per line.
+
+    Values are separated by commas, tabs, blanks or semicolons, also mixed. A line holds `x y w h`, or
+    the four corners `x1 y1 ... x4 y4` of a polygon (VOT), of which the enclosing box is taken
+    (w = max - min). A line with NaN, or a blank line between others, is a frame without annotation;
+    blank lines at the end are ignored.
+
+    Args:
+        path: The text file.
+
+    Returns:
+        (N, 4) float64 boxes `[x, y, w, h]` with the file's own origin; NaN where not annotated.
+
+    Raises:
+        UserError: The file is missing or empty, or a line is not 4 or 8 numbers (the line is named).
+    """
+    rows = _read_rows(Path(path))
+    boxes = np.full((len(rows), 4), np.nan)
+    for number, values in enumerate(rows):
+        if len(values) == 4:
+            boxes[number] = values
+        elif len(values) == 8:
+            corners = np.reshape(values, (4, 2))
+            low, high = corners.min(axis=0), corners.max(axis=0)
+            boxes[number] = (*low, *(high - low))
+        elif values:
+            raise UserError(
+                f"{path}, line {number + 1}: expected 4 numbers (x, y, w, h) or 8 (a polygon's corners), "
+                f"found {len(values)}"
+            )
+    boxes[np.isnan(boxes).any(axis=1)] = np.nan
+    return boxes
+
+
+def read_column(path: str | PathLike[str]) -> np.ndarray:
+    """Read one number per line (times, scores).
+
+    Args:
+        path: The text file. Blank lines between others and NaN give NaN.
+
+    Returns:
+        (N,) float64.
+
+    Raises:
+        UserError: The file is missing or empty, or a line is not one number (the line is named).
+    """
+    rows = _read_rows(Path(path))
+    for number, values in enumerate(rows):
+        if len(values) > 1:
+            raise UserError(f"{path}, line {number + 1}: expected one number, found {len(values)}")
+    return np.array([values[0] if values else np.nan for values in rows], dtype=np.float64)
+
+
+def _read_rows(path: Path) -> list[list[float]]:
+    """The numbers of each line; blank lines at the end are dropped, others are empty lists."""
+    try:
+        # utf-8-sig: a byte-order mark, as some editors put it, is not part of the first number
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise UserError(f"annotation file {path} does not exist") from None
+    except UnicodeDecodeError:
+        raise UserError(f"annotation file {path} is not a text file") from None
+    except OSError as error:
+        raise UserError(f"annotation file {path} cannot be read: {error.strerror or error}") from error
+    while lines and not lines[-1].strip():
+        lines.pop()
+    if not lines:
+        raise UserError(f"annotation file {path} is empty")
+    return [_numbers(line, path, number) for number, line in enumerate(lines, start=1)]
+
+
+def _numbers(line: str, path: Path, number: int) -> list[float]:
+    values = []
+    for word in _SEPARATORS.split(line.strip(" \t\r,;")):
+        if not word:
+            continue
+        try:
+            value = float(word)
+        except ValueError:
+            raise UserError(f"{path}, line {number}: {word!r} is not a number") from None
+        if np.isinf(value):
+            raise UserError(f"{path}, line {number}: {word!r} is not a finite number")
+        values.append(value)
+    return values
