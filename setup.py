@@ -48,8 +48,8 @@ EXTRAS = {
 def opencv_requirements(choice: str) -> tuple[list[str], dict[str, list[str]]]:
     """Returns the OpenCV part of the dependencies and one extra per OpenCV package.
 
-    An extra that disagrees with the chosen package asks for a release of it that cannot exist, so that pip and
-    uv refuse, naming the variable to set, instead of installing two packages over each other.
+    An extra that disagrees with the chosen package asks for a release of it that cannot exist, so that pip
+    and uv refuse, naming the variable to set, instead of installing two packages over each other.
     """
     if choice not in (*OPENCV, "none"):
         raise SystemExit(f"PYTRACKING_OPENCV={choice!r} is not known; use one of: {', '.join(OPENCV)}, none")

@@ -1,11 +1,11 @@
-"""What every test shares: one thread, no settings of the person who runs it, a small video, real sequences."""
+"""What every test shares: one thread, no settings of the person who runs it, a small video, real data."""
 
 from __future__ import annotations
 
 import os
 
-# Before anything imports numpy, OpenCV or torch; child processes inherit it. Two threads on a busy machine are
-# many times slower than one.
+# Before anything imports numpy, OpenCV or torch; child processes inherit it. Two threads on a busy machine
+# are many times slower than one.
 for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
     os.environ.setdefault(_variable, "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
