@@ -1,0 +1,99 @@
+"""Device, precision and threads of torch, decided in one place."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Literal
+
+import torch
+
+from ltr.admin.errors import UsageError, UserError
+from ltr.admin.seeding import rng_for, seeded
+
+__all__ = ["Precision", "autocast", "resolve_device", "rng_for", "seeded", "set_threads", "synchronize"]
+
+Precision = Literal["fp32", "bf16", "fp16"]
+
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def resolve_device(device: str | torch.device = "auto") -> torch.device:
+    """The torch device for a name.
+
+    Args:
+        device: "auto" (CUDA, else MPS, else the CPU), "cpu", "cuda", "cuda:1", "mps", or a `torch.device`.
+
+    Raises:
+        UsageError: not the name of a device.
+        UserError: this machine, or this build of torch, has no such device.
+    """
+    if isinstance(device, str) and device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if _has_mps() else "cpu")
+    try:
+        resolved = torch.device(device)
+    except RuntimeError:
+        raise UsageError(f"unknown device {device!r}; use auto, cpu, cuda, cuda:<number> or mps") from None
+    if resolved.type == "cuda":
+        _check_cuda(resolved)
+    elif resolved.type == "mps" and not _has_mps():
+        raise UserError("device 'mps' is not available (it needs macOS on Apple silicon); use --device cpu")
+    elif resolved.type == "meta":
+        raise UsageError("device 'meta' holds no values; use auto, cpu, cuda, cuda:<number> or mps")
+    return resolved
+
+
+def _check_cuda(device: torch.device) -> None:
+    if not torch.cuda.is_available():
+        built = "it has no CUDA" if torch.version.cuda is None else "no usable GPU or driver was found"
+        raise UserError(
+            f"device '{device}' is not available: torch {torch.__version__}, {built}; use --device cpu, or "
+            "see INSTALL.md for CUDA"
+        )
+    count = torch.cuda.device_count()
+    if device.index is not None and device.index >= count:
+        raise UserError(f"device '{device}' is not available: there are {count}, cuda:0 to cuda:{count - 1}")
+
+
+def _has_mps() -> bool:
+    return torch.backends.mps.is_available()
+
+
+def autocast(
+    device: torch.device | str, precision: Precision = "fp32"
+) -> contextlib.AbstractContextManager[object]:
+    """A context in which torch computes in the given precision; "fp32" switches an outer autocast off.
+
+    Args:
+        device: where the computation runs.
+        precision: "fp32", "bf16" or "fp16".
+
+    Raises:
+        ValueError: another precision.
+    """
+    kind = torch.device(device).type
+    if precision == "fp32":
+        return torch.autocast(kind, enabled=False)
+    if precision not in _DTYPES:
+        raise ValueError(f"precision must be fp32, bf16 or fp16, got {precision!r}")
+    return torch.autocast(kind, dtype=_DTYPES[precision])
+
+
+def synchronize(device: torch.device) -> None:
+    """Waits until the device has done all it was given, so that a clock read next tells the truth."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def set_threads(count: int) -> None:
+    """Limits the CPU threads of torch's operators in this process.
+
+    Raises:
+        UsageError: fewer than one.
+    """
+    if count < 1:
+        raise UsageError(f"the number of threads must be at least 1, got {count}")
+    torch.set_num_threads(count)
