@@ -76,8 +76,8 @@ endif
 	@echo "Installed. Activate it with: . $(VENV)/bin/activate"
 
 check-turbojpeg: | $(VENV)/.installed-dev
-	@$(PY) -c 'import jpeg4py' 2>/dev/null || \
-	  echo "jpeg4py is not usable (it needs the system library libturbojpeg: 'make system-packages'); OpenCV reads the images."
+	@$(PY) -c 'import ctypes.util, sys; sys.exit(ctypes.util.find_library("turbojpeg") is None)' || \
+	  echo "No libturbojpeg here ('make system-packages' installs it): jpeg4py cannot be used, OpenCV reads the images."
 
 system-packages:
 	@command -v apt-get >/dev/null || { echo "no apt-get here: install libturbojpeg with your package manager"; exit 1; }

@@ -1,0 +1,183 @@
+"""The package as pip sees it: metadata, console scripts, the choice of OpenCV, what a wheel contains."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from email import message_from_bytes
+from email.message import Message
+from pathlib import Path
+
+import pytest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+NAME = "pytracking-host"
+NOT_SHIPPED = shutil.ignore_patterns("__pycache__", "*.egg-info", "*.so", ".*")
+
+
+def pyproject() -> dict:
+    return tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def build(folder: Path, opencv: str) -> Path:
+    """Builds the wheel from a copy of the sources, in this environment, so that nothing is fetched."""
+    pytest.importorskip("setuptools", minversion="77")
+    sources = folder / "sources"
+    sources.mkdir()
+    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
+        shutil.copy(REPOSITORY / name, sources / name)
+    for package in ("ltr", "pytracking"):
+        shutil.copytree(REPOSITORY / package, sources / package, ignore=NOT_SHIPPED)
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    done = subprocess.run(
+        [*command, "--wheel-dir", str(folder), str(sources)],
+        env={**os.environ, "PYTRACKING_OPENCV": opencv},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    return zipfile.ZipFile(build(tmp_path_factory.mktemp("wheel"), ""))
+
+
+def metadata(wheel: zipfile.ZipFile) -> Message:
+    (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+    return message_from_bytes(wheel.read(name))
+
+
+def requirements(wheel: zipfile.ZipFile, extra: str | None = None) -> list[str]:
+    """The requirements without extras, or those that one extra adds."""
+    lines = metadata(wheel).get_all("Requires-Dist") or []
+    if extra is None:
+        return [line for line in lines if "extra ==" not in line]
+    return [line.split(";")[0].strip() for line in lines if re.search(rf"extra == ['\"]{extra}['\"]", line)]
+
+
+def test_wheel_contains_every_module_and_data_file(wheel: zipfile.ZipFile) -> None:
+    """A folder without `__init__.py`, or data that no pattern names, would be missing after `pip install`."""
+    sources = {
+        path.relative_to(REPOSITORY).as_posix()
+        for package in ("ltr", "pytracking")
+        for path in (REPOSITORY / package).rglob("*")
+        if path.is_file()
+        and path.suffix in (".py", ".safetensors", ".txt", ".typed", ".csv", ".json", ".npz")
+    }
+    assert {"ltr/py.typed", "pytracking/py.typed", "pytracking/run_tracker.py"} <= sources
+    assert sorted(sources - set(wheel.namelist())) == []
+
+
+def test_wheel_contains_nothing_else(wheel: zipfile.ZipFile) -> None:
+    tops = {name.split("/")[0] for name in wheel.namelist() if ".dist-info/" not in name}
+    assert tops == {"ltr", "pytracking"}
+    assert any(name.endswith("licenses/LICENSE") for name in wheel.namelist())
+
+
+def test_versions_agree(wheel: zipfile.ZipFile) -> None:
+    version = pyproject()["project"]["version"]
+    assert metadata(wheel)["Version"] == version
+    assert re.search(
+        rf"^## \[({re.escape(version)}|Unreleased)\]", (REPOSITORY / "CHANGELOG.md").read_text(), re.M
+    )
+    try:
+        installed = importlib.metadata.version(NAME)
+    except importlib.metadata.PackageNotFoundError:
+        return  # run from a checkout that is not installed
+    assert installed == version, "the environment holds another version: install again"
+
+
+def test_metadata_states_licence_and_python(wheel: zipfile.ZipFile) -> None:
+    facts = metadata(wheel)
+    assert facts["License-Expression"] == "Apache-2.0"
+    assert facts["Requires-Python"] == ">=3.10"
+
+
+@pytest.mark.parametrize("script", ["pytracking-run", "pytracking-video", "pytracking-analyze", "ltr-train"])
+def test_console_script_resolves(script: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each command has a help that fits a screen and shows an example, and takes its arguments as a list."""
+    module, _, function = pyproject()["project"]["scripts"][script].partition(":")
+    main = getattr(importlib.import_module(module), function)
+    with pytest.raises(SystemExit) as end:
+        main(["--help"])
+    assert end.value.code in (0, None)
+    text = capsys.readouterr().out
+    assert len(text.splitlines()) <= 50
+    assert "xample" in text
+
+
+def test_every_command_line_is_a_console_script() -> None:
+    """A `run_*.py` that nobody can call after `pip install` has been forgotten in pyproject.toml."""
+    named = {target.partition(":")[0] for target in pyproject()["project"]["scripts"].values()}
+    files = {
+        f"{package}.{path.stem}"
+        for package in ("ltr", "pytracking")
+        for path in (REPOSITORY / package).glob("run_*.py")
+    }
+    assert named == files
+
+
+def test_default_asks_for_exactly_one_opencv(wheel: zipfile.ZipFile) -> None:
+    base = [line for line in requirements(wheel) if "opencv" in line]
+    assert [re.split("[<>=]", line)[0] for line in base] == ["opencv-python-headless"]
+    assert requirements(wheel, "headless") == base
+
+
+def test_extra_that_disagrees_cannot_be_satisfied(wheel: zipfile.ZipFile) -> None:
+    """`.[gui]` on a headless base must be refused by the resolver, naming the variable to set."""
+    lines = requirements(wheel, "gui")
+    assert any(line.startswith("opencv-python>=") for line in lines)
+    assert "opencv-python-headless==0+set.PYTRACKING_OPENCV.to.gui" in lines
+
+
+@pytest.mark.parametrize(
+    ("choice", "base", "extra"),
+    [("gui", ["opencv-python>=4.10"], "gui"), ("none", [], "contrib-headless")],
+)
+def test_choice_of_opencv(tmp_path: Path, choice: str, base: list[str], extra: str) -> None:
+    chosen = zipfile.ZipFile(build(tmp_path, choice))
+    assert [line for line in requirements(chosen) if "opencv" in line] == base
+    assert len(requirements(chosen, extra)) == 1
+
+
+def test_unknown_opencv_is_refused() -> None:
+    done = subprocess.run(
+        [sys.executable, "setup.py", "--name"],
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTRACKING_OPENCV": "qt"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "'qt' is not known; use one of: headless, gui, contrib, contrib-headless, none" in done.stderr
+
+
+def test_one_opencv_is_installed() -> None:
+    """The packages install over each other; with two of them neither is whole."""
+    found = [
+        name
+        for name in (
+            "opencv-python",
+            "opencv-python-headless",
+            "opencv-contrib-python",
+            "opencv-contrib-python-headless",
+        )
+        if any(True for _ in importlib.metadata.distributions(name=name))
+    ]
+    assert len(found) == 1, f"{found}: keep one (INSTALL.md, 'Which OpenCV')"
