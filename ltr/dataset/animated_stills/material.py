@@ -39,9 +39,13 @@ class PhotoMaterial:
         rgb, index = self.photos.photo(cutout.source)
         return self._cut(rng, rgb, index, side)
 
-    def texture(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-        """A patch of a photo, at a scale at which it looks like cloth; colours often subdued."""
-        rgb, _ = self.photos.photo(int(rng.choice(self.members)))
+    def wardrobe(self, rng: np.random.Generator) -> int:
+        """Any photo."""
+        return int(rng.choice(self.members))
+
+    def texture(self, rng: np.random.Generator, source: int, height: int, width: int) -> np.ndarray:
+        """A patch of a photo, at a scale at which it looks like cloth, in changed colours."""
+        rgb, _ = self.photos.photo(source)
         photo_h, photo_w = rgb.shape[:2]
         zoom = float(np.exp(rng.uniform(np.log(0.8), np.log(4.0))))
         crop_h, crop_w = min(max(int(height * zoom), 3), photo_h), min(max(int(width * zoom), 3), photo_w)

@@ -16,26 +16,43 @@ class Sprite:
     """A picture with a silhouette.
 
     Attributes:
-        rgb: (h, w, 3) uint8, meaningful also outside the silhouette.
-        alpha: (h, w) uint8, zero on a border of at least one pixel.
+        rgba: (h, w, 4) uint8; the colours are meaningful also outside the silhouette, the fourth channel
+            is its alpha, zero on a border of at least one pixel.
         outline: (N, 2) float64, points of the silhouette's rim (pixel centres, x and y).
         inside: (P, 2) float64, a regular sample of the silhouette's pixels.
     """
 
-    rgb: np.ndarray
-    alpha: np.ndarray
+    rgba: np.ndarray
     outline: np.ndarray
     inside: np.ndarray
 
+    @property
+    def alpha(self) -> np.ndarray:
+        """(h, w) uint8."""
+        return self.rgba[..., 3]
 
-def make_sprite(rgb: np.ndarray, alpha: np.ndarray) -> Sprite | None:
-    """A sprite from a picture and its alpha map of the same size, None if nothing of it is opaque."""
-    solid = (alpha > 127).astype(np.uint8)
-    solid[0] = solid[-1] = 0
-    solid[:, 0] = solid[:, -1] = 0
+    def with_colours(self, rgb: np.ndarray) -> Sprite:
+        """The same silhouette with another picture (h, w, 3)."""
+        return Sprite(np.dstack([rgb, self.alpha]), self.outline, self.inside)
+
+
+def make_sprite(rgb: np.ndarray, alpha: np.ndarray) -> Sprite:
+    """A sprite from a picture (h, w, 3) and its alpha map (h, w), uint8, both at least 3 by 3 pixels.
+
+    Where nothing is opaque (a silhouette that vanished when it was scaled down), all but the border becomes so.
+    """
+    solid = np.zeros_like(alpha)
+    solid[1:-1, 1:-1] = alpha[1:-1, 1:-1] > 127
+    # Spikes thinner than a pixel when drawn would belong to the box without being seen.
+    square = np.ones((3, 3), np.uint8)
+    opened = cv2.morphologyEx(solid, cv2.MORPH_OPEN, square)
+    if opened.any():
+        alpha = alpha * cv2.dilate(opened, square)
+        solid &= (alpha > 127).astype(np.uint8)
+    elif not solid.any():
+        solid[1:-1, 1:-1] = 1
+        alpha = 255 * solid
     rims, _ = cv2.findContours(solid, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    if not rims:
-        return None
     points: list[np.ndarray] = []
     for rim in rims:
         corners = cv2.approxPolyDP(rim, 0.7, True)[:, 0]
@@ -46,7 +63,7 @@ def make_sprite(rgb: np.ndarray, alpha: np.ndarray) -> Sprite | None:
     rows, columns = np.nonzero(solid)
     step = max(1, len(rows) // 32)
     inside = np.stack([columns[step // 2 :: step], rows[step // 2 :: step]], axis=1)
-    return Sprite(rgb, alpha, np.concatenate(points).astype(np.float64), inside.astype(np.float64))
+    return Sprite(np.dstack([rgb, alpha]), np.concatenate(points).astype(np.float64), inside.astype(np.float64))
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +110,11 @@ class Actor:
     soft: float = 0.0
     shutter: float = 0.0
 
+    @property
+    def largest_parts(self) -> tuple[Part, ...]:
+        """The two largest parts; what the smaller ones hide is neglected."""
+        return tuple(sorted(self.parts, key=lambda part: -part.sprite.rgba.size)[:2])
+
     def project(self, part: Part, points: np.ndarray, frames: np.ndarray) -> np.ndarray:
         """Points (N, 2) of a part's sprite in the given frames -> (len(frames), N, 2) frame pixels."""
         placing = part.placing[None] if part.placing.ndim == 2 else part.placing[frames]
@@ -120,7 +142,7 @@ class Actor:
     def covers(self, points: np.ndarray, frames: np.ndarray) -> np.ndarray:
         """Which frame points (len(frames), P, 2) this body hides (deformation ignored) -> (len(frames), P) bool."""
         hidden = np.zeros(points.shape[:2], bool)
-        for part in self.parts:
+        for part in self.largest_parts:
             placing = part.placing if part.placing.ndim == 2 else part.placing[frames]
             back = np.linalg.inv(self.poses[frames] @ placing)
             pixel = np.rint(transform(back, points)).astype(np.int64)

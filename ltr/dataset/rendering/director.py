@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import cv2
 import numpy as np
 
 from ltr.dataset.rendering.actor import Actor, Part, make_sprite
@@ -25,6 +28,7 @@ class Director:
     ) -> None:
         self.material, self.rng, self.num_frames, self.size, self.level = material, rng, num_frames, size, level
         self.background, self.source = material.background(rng)
+        self.clothes = [material.wardrobe(rng) for _ in range(2)]
         self.shake = self._shake()
         self.camera = self._camera()
 
@@ -49,7 +53,7 @@ class Director:
         look = random_look(rng, self.num_frames, level.look, np.gradient(self.shake, axis=0))
         actors = (*behind, target, *front)
         return Scene(
-            name, self.size, self.background, self.camera, actors, len(behind), look, level.min_visible
+            name, self.size, cv2.cvtColor(self.background, cv2.COLOR_RGB2RGBA), self.camera, actors, len(behind), look, level.min_visible
         )  # fmt: skip
 
     # -- camera -------------------------------------------------------------------------------------------------
@@ -90,8 +94,6 @@ class Director:
         zoom = float(np.sqrt(np.abs(np.linalg.det(self.camera[middle][:2, :2]))))
         alpha = self.material.region(rng, self.source, side / zoom)
         sprite = make_sprite(self.background, alpha)
-        if sprite is None:
-            raise AssertionError("a region without pixels")
         # Aim the camera so that the target is in the picture in the middle of the sequence.
         seen = transform(self.camera, sprite.inside.mean(axis=0, keepdims=True))[:, 0]
         height, width = self.size
@@ -115,8 +117,8 @@ class Director:
 
     def _walker(self, height: float, path: np.ndarray, share: float, soft: float) -> Actor:
         rng = self.rng
-        parts, trunk = walker_parts(self.material, rng, _SHARP * height, self.num_frames)
-        parts = tuple(self._camouflaged(part, path, height, share) for part in parts)
+        body = walker_parts(self._cloth, rng, _SHARP * height, self.num_frames)
+        parts = tuple(self._camouflaged(body, path, height, share))
         lean, grow, width = drifting_curves(rng, 3, self.num_frames, (30.0, 4.0 * self.num_frames))
         grow = 0.7 * np.log1p(self.level.scale_change) * rng.uniform() * grow
         bob = 0.012 * height * rng.uniform() * smooth_curves(rng, 1, self.num_frames, (6.0, 12.0))[0]
@@ -125,8 +127,7 @@ class Director:
         pose = poses(
             path + np.stack([flat, bob], axis=1) + self.shake, scale, 0.08 * lean + rng.normal(0, 0.03), flat, flat, 1e6
         )
-        waves = random_waves(rng, _SHARP * height, 0.25 * self.level.deformation * rng.uniform())
-        return Actor(parts, pose, waves, gain=self._light(), soft=soft, shutter=self._shutter())
+        return Actor(parts, pose, gain=self._light(), soft=soft, shutter=self._shutter())
 
     def _objects(self, side: float) -> tuple[Actor, list[Actor]]:
         """A cut-out and objects that could be mistaken for it."""
@@ -172,11 +173,9 @@ class Director:
         rest = np.eye(3)
         rest[:2, 2] = -0.5 * (columns.min() + columns.max()), -0.5 * (rows.min() + rows.max())
         sprite = make_sprite(cutout.rgb, cutout.alpha)
-        if sprite is None:
-            raise AssertionError("a cut-out without pixels")
-        parts = [self._camouflaged(Part(sprite, rest), path, side, share)]
-        if rng.uniform() < 0.3 * level.deformation:
-            parts = appendages(self.material, rng, width, height, num_frames) + parts
+        parts = self._camouflaged([Part(sprite, rest)], path, side, share)
+        if rng.uniform() < 0.3 * level.deformation and min(width, height) >= 30.0:
+            parts = appendages(self._cloth, rng, width, height, num_frames) + parts
         curves = drifting_curves(rng, 5, num_frames, (25.0, 4.0 * num_frames))
         grow = np.log1p(level.scale_change) * rng.uniform() * curves[0]
         aspect = 0.2 * level.scale_change / 0.4 * rng.uniform() * curves[1]
@@ -248,15 +247,21 @@ class Director:
         """Share of the frame time the shutter is open, 0 in most sequences."""
         return float(self.rng.uniform(0.2, 0.9)) if self.rng.uniform() < 0.4 * self.level.look else 0.0
 
-    def _camouflaged(self, part: Part, path: np.ndarray, side: float, share: float) -> Part:
-        """The part with its colours moved towards the background where the path begins."""
+    def _cloth(self, height: int, width: int) -> np.ndarray:
+        """A patch (height, width, 3) of one of the pictures this scene's textures come from."""
+        return self.material.texture(self.rng, self.clothes[int(self.rng.integers(len(self.clothes)))], height, width)
+
+    def _camouflaged(self, parts: Sequence[Part], path: np.ndarray, side: float, share: float) -> list[Part]:
+        """The parts with their colours moved towards the background where the path begins."""
         if share <= 0.0:
-            return part
+            return list(parts)
         at = transform(np.linalg.inv(self.camera[:1]), path[:1, None])[0, 0]
         height, width = self.background.shape[:2]
         x, y = np.clip(at, 0, [width - 1, height - 1]).astype(int)
         reach = int(max(side, 8))
         patch = self.background[max(y - reach, 0) : y + reach + 1, max(x - reach, 0) : x + reach + 1]
-        sprite = part.sprite
-        rgb = blend_in(sprite.rgb, sprite.alpha, np.ascontiguousarray(patch), share)
-        return Part(type(sprite)(rgb, sprite.alpha, sprite.outline, sprite.inside), part.placing)
+        around = cv2.meanStdDev(patch)
+        return [
+            Part(part.sprite.with_colours(blend_in(part.sprite.rgba[..., :3], part.sprite.alpha, around, share)), part.placing)
+            for part in parts
+        ]

@@ -8,6 +8,8 @@ from typing import Protocol
 import cv2
 import numpy as np
 
+_LEVELS = np.arange(256.0)[:, None]
+
 
 @dataclass(frozen=True)
 class Cutout:
@@ -36,28 +38,32 @@ class Material(Protocol):
     def sibling(self, rng: np.random.Generator, cutout: Cutout, side: float) -> Cutout:
         """Another object of the same kind as `cutout`."""
 
-    def texture(self, rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-        """A patch (height, width, 3) uint8 RGB, such as cloth."""
+    def wardrobe(self, rng: np.random.Generator) -> int:
+        """Number of a picture to take textures from: a scene uses few, reading pictures costs time."""
+
+    def texture(self, rng: np.random.Generator, source: int, height: int, width: int) -> np.ndarray:
+        """A patch (height, width, 3) uint8 RGB from picture `source`, such as cloth."""
 
     def region(self, rng: np.random.Generator, source: int, side: float) -> np.ndarray:
         """An alpha map (H, W) uint8 of something in background `source`, about `side` pixels wide."""
 
 
-def blend_in(rgb: np.ndarray, alpha: np.ndarray, surroundings: np.ndarray, share: float) -> np.ndarray:
+def blend_in(
+    rgb: np.ndarray, alpha: np.ndarray, surroundings: tuple[np.ndarray, np.ndarray], share: float
+) -> np.ndarray:
     """Move the colours of a cut-out towards those of its surroundings: camouflage, and the same light.
 
     Args:
         rgb: (h, w, 3) uint8.
         alpha: (h, w) uint8: its mean and spread are taken where this is set.
-        surroundings: (H, W, 3) uint8.
+        surroundings: mean and standard deviation, (3, 1) each, as by `cv2.meanStdDev`.
         share: 0 (unchanged) to 1 (same mean and standard deviation per colour).
     """
+    mean, std = surroundings
     own_mean, own_std = cv2.meanStdDev(rgb, mask=alpha)
-    mean, std = cv2.meanStdDev(surroundings)
     factor = np.clip(std / np.maximum(own_std, 4.0), 0.3, 2.0)
-    level = np.arange(256.0)[:, None]
-    matched = (level - own_mean.T) * factor.T + mean.T
-    table = np.clip(np.round((1.0 - share) * level + share * matched), 0, 255).astype(np.uint8)
+    matched = (_LEVELS - own_mean.T) * factor.T + mean.T
+    table = np.clip((1.0 - share) * _LEVELS + share * matched + 0.5, 0, 255).astype(np.uint8)
     return np.asarray(cv2.LUT(rgb, table[None]))
 
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from ltr.dataset.base import SequenceInfo
-from ltr.dataset.rendering.actor import Actor
+from ltr.dataset.rendering.actor import Actor, Part
 from ltr.dataset.rendering.draw import draw_actor
 from ltr.dataset.rendering.effects import Look, apply_look
 
@@ -20,7 +20,7 @@ class Scene:
     Attributes:
         name: for messages.
         size: height and width of the frames in pixels.
-        background: (h, w, 3) uint8 RGB.
+        background: (h, w, 4) uint8 RGB and a filler: OpenCV warps four channels faster than three.
         camera: (F, 3, 3) background pixels to frame pixels.
         actors: drawn in this order.
         target: index of the target in `actors`.
@@ -57,12 +57,9 @@ class Scene:
         """One frame (H, W, 3) uint8 RGB; `rng` makes its noise."""
         height, width = self.size
         canvas = cv2.warpPerspective(
-            self.background,
-            self.camera[frame],
-            (width, height),
-            flags=cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REFLECT,
+            self.background, self.camera[frame], (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
         )
+        canvas = cv2.cvtColor(canvas, cv2.COLOR_RGBA2RGB)
         for actor in self.actors:
             if actor.drawn:
                 draw_actor(canvas, actor, frame)
@@ -73,9 +70,8 @@ class Scene:
         canvas = np.zeros((*self.size, 3), np.uint8)
         target = self.actors[self.target]
         white = tuple(
-            type(part)(type(part.sprite)(np.full_like(part.sprite.rgb, 255), part.sprite.alpha, part.sprite.outline,
-                                         part.sprite.inside), part.placing)
+            Part(part.sprite.with_colours(np.full_like(part.sprite.rgba[..., :3], 255)), part.placing)
             for part in target.parts
-        )  # fmt: skip
+        )
         draw_actor(canvas, Actor(white, target.poses, target.waves), frame)
         return canvas[..., 0].copy()
