@@ -128,8 +128,8 @@ def _check_kind(path: Path) -> None:
         raise UserError(f"weights {path} cannot be read: {error.strerror or error}") from error
     if start[:4] == b"PK\x03\x04" or start[:1] == b"\x80" or path.suffix in {".pth", ".pt", ".tar", ".ckpt"}:
         raise UserError(
-            f"weights {path} are a pickle (torch.save), which could run code when it is loaded, and was not "
-            "opened. Convert it: torch.load(path, weights_only=True) where you trust it, net.load_state_dict, "
+            f"weights {path} are a pickle (torch.save), which could run code when loaded, and was not "
+            "opened. Convert it: torch.load(path, weights_only=True) where you trust it, load_state_dict, "
             "then ltr.admin.checkpoint.save_model"
         )
 
