@@ -1,0 +1,197 @@
+"""Frames a sample is made of, and what happens with data that cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ltr.admin.errors import UserError
+from ltr.data.sampler import RejectedSample, SampleError, TrackingSampler, choose_frames, usable_frames
+from ltr.dataset.base import SequenceInfo, VideoDataset
+
+
+class Numbered(VideoDataset):
+    """Frames whose grey level is the frame id; boxes whose x is the frame id."""
+
+    def __init__(
+        self,
+        name: str = "numbered",
+        sequences: int = 3,
+        frames: int = 40,
+        visible: Sequence[bool] | None = None,
+    ):
+        self.name, self.sequences, self.num_frames = name, sequences, frames
+        self.visible = np.ones(frames, bool) if visible is None else np.asarray(visible)
+
+    def __len__(self) -> int:
+        return self.sequences
+
+    def sequence_info(self, seq_id: int) -> SequenceInfo:
+        boxes = np.stack([np.arange(self.num_frames), np.full(self.num_frames, seq_id)], axis=1)
+        boxes = np.concatenate([boxes, np.full((self.num_frames, 2), 5)], axis=1).astype(np.float32)
+        return SequenceInfo(boxes, self.visible, f"{self.name}-{seq_id}")
+
+    def frames(self, seq_id: int, frame_ids: Sequence[int]) -> list[np.ndarray]:
+        return [np.full((4, 4, 3), i, np.uint8) for i in frame_ids]
+
+
+def numbers(
+    template_frames: Any, template_boxes: Any, search_frames: Any, search_boxes: Any, rng: Any
+) -> Any:
+    for frame, box in zip(template_frames + search_frames, template_boxes + search_boxes, strict=True):
+        assert frame[0, 0, 0] == box[0]
+    return {
+        "template": torch.tensor([f[0, 0, 0] for f in template_frames]).long(),
+        "search": torch.tensor([f[0, 0, 0] for f in search_frames]).long(),
+        "noise": torch.tensor(rng.random()),
+    }
+
+
+def test_a_sample_depends_on_seed_and_index_alone() -> None:
+    first = TrackingSampler([Numbered()], None, numbers, 10, num_template=2, num_search=3, max_gap=8, seed=4)
+    again = TrackingSampler([Numbered()], None, numbers, 10, num_template=2, num_search=3, max_gap=8, seed=4)
+    other = TrackingSampler([Numbered()], None, numbers, 10, num_template=2, num_search=3, max_gap=8, seed=5)
+    backwards = {i: again[i] for i in reversed(range(25))}
+    for i in range(25):
+        assert all(torch.equal(first[i][key], backwards[i][key]) for key in ("template", "search", "noise"))
+    assert any(first[i]["noise"] != other[i]["noise"] for i in range(5))
+    assert len({float(first[i]["noise"]) for i in range(25)}) == 25
+
+
+@pytest.mark.parametrize("order", ["symmetric", "causal"])
+def test_frames_stay_within_the_gap_and_differ(order: Any) -> None:
+    visible = np.arange(40) % 3 != 0
+    sampler = TrackingSampler(
+        [Numbered(visible=visible)], None, numbers, 10, 2, 3, max_gap=9, frame_order=order
+    )
+    before = after = 0
+    for index in range(200):
+        sample = sampler[index]
+        template, search = sample["template"].numpy(), sample["search"].numpy()
+        everything = np.concatenate([template, search])
+        assert visible[everything].all()
+        assert np.abs(everything - template[0]).max() <= 9
+        assert template[0] not in search
+        before += int((search < template[0]).sum())
+        after += int((search > template[0]).sum())
+        if order == "causal":
+            assert (search > template[0]).all() and (template <= template[0]).all()
+        else:
+            assert len(set(everything.tolist())) == 5
+    assert after > 100
+    assert (before > 100) == (order == "symmetric")
+
+
+def test_frames_repeat_only_where_there_are_too_few() -> None:
+    rng = np.random.default_rng(0)
+    chosen = choose_frames(np.array([3, 5]), 9, 2, 3, 4, "symmetric", rng)
+    assert chosen is not None
+    template, search = chosen
+    assert {template[0], search[0]} == {3, 5} and len(set(search)) == 1 and len(template) == 2
+    assert choose_frames(np.array([3, 5]), 9, 1, 1, 1, "symmetric", rng) is None
+    assert choose_frames(np.array([], dtype=int), 9, 1, 1, 1, "symmetric", rng) is None
+    assert choose_frames(np.array([0]), 1, 2, 1, 5, "causal", rng) == ([0, 0], [0])
+
+
+def test_frames_without_a_box_are_not_used() -> None:
+    boxes = np.array([[0, 0, 5, 5], [0, 0, 0, 5], [0, 0, 5, -1], [np.nan, 0, 5, 5], [1, 1, 2, 2]], np.float32)
+    info = SequenceInfo(boxes, np.array([True, True, True, True, False]), "x")
+    assert usable_frames(info).tolist() == [0]
+
+
+def test_weights_say_how_often_each_data_set_is_drawn() -> None:
+    sets = [Numbered("a", sequences=1), Numbered("b", sequences=7)]
+
+    def share_of_a(weights: list[float] | None) -> float:
+        names: list[str] = []
+
+        class Spy(Numbered):
+            def frames(self, seq_id: int, frame_ids: Sequence[int]) -> list[np.ndarray]:
+                names.append(self.name)
+                return super().frames(seq_id, frame_ids)
+
+        sampler = TrackingSampler([Spy(s.name, s.sequences) for s in sets], weights, numbers, 10)
+        for index in range(400):
+            sampler[index]
+        return names.count("a") / len(names)
+
+    assert share_of_a([3, 1]) == pytest.approx(0.75, abs=0.08)
+    assert share_of_a(None) == pytest.approx(0.125, abs=0.06)
+    assert share_of_a([0, 1]) == 0
+
+
+def test_a_data_set_without_visible_targets_is_named() -> None:
+    sampler = TrackingSampler([Numbered("dark", visible=[False] * 40)], None, numbers, 10)
+    with pytest.raises(UserError, match=r"100 draws for index 7 .*'dark'.*max_gap"):
+        sampler[7]
+
+
+def test_a_rejected_sample_is_drawn_again() -> None:
+    calls: list[int] = []
+
+    def fussy(template_frames: Any, *rest: Any) -> Any:
+        calls.append(1)
+        if len(calls) < 4:
+            raise RejectedSample("target outside the crop")
+        return numbers(template_frames, *rest)
+
+    TrackingSampler([Numbered()], None, fussy, 10)[0]
+    assert len(calls) == 4
+
+    def never(*args: Any) -> Any:
+        raise RejectedSample("target outside the crop")
+
+    with pytest.raises(UserError, match="target outside the crop"):
+        TrackingSampler([Numbered()], None, never, 10)[0]
+
+
+def test_errors_name_the_data_set_and_the_index() -> None:
+    class Faulty(Numbered):
+        error: Exception = UserError("cannot read x.jpg: convert it")
+
+        def frames(self, seq_id: int, frame_ids: Sequence[int]) -> list[np.ndarray]:
+            raise self.error
+
+    sampler = TrackingSampler([Faulty("vid", 1)], None, numbers, 10)
+    with pytest.raises(
+        UserError, match=r"convert it \(data set 'vid', sequence 0 \('vid-0'\), sample index 3, frames \["
+    ):
+        sampler[3]
+    Faulty.error = KeyError("depth")
+    with pytest.raises(SampleError, match=r"KeyError: 'depth' \(data set 'vid'.*index 3"):
+        sampler[3]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"samples_per_epoch": 0},
+        {"num_template": 0},
+        {"num_search": 0},
+        {"max_gap": 0},
+        {"frame_order": "random"},
+        {"weights": [1, 2]},
+        {"weights": [-1]},
+        {"weights": [float("nan")]},
+        {"weights": [0]},
+        {"datasets": []},
+    ],
+)
+def test_arguments_out_of_range_are_refused(change: dict[str, Any]) -> None:
+    arguments: dict[str, Any] = {
+        "datasets": [Numbered()],
+        "weights": None,
+        "processing": numbers,
+        "samples_per_epoch": 5,
+    }
+    with pytest.raises(ValueError, match=r"must|weights|at least"):
+        TrackingSampler(**{**arguments, **change})
+
+
+def test_an_empty_data_set_is_refused() -> None:
+    with pytest.raises(UserError, match="'nothing' has no sequences"):
+        TrackingSampler([Numbered("nothing", sequences=0)], None, numbers, 5)
