@@ -50,7 +50,9 @@ def read_image(path: str | PathLike[str], backend: Backend = "cv2") -> np.ndarra
         # libjpeg fills the missing part of a truncated file with grey and goes on: a tracker would
         # then be judged on frames that nobody recorded.
         if data.rfind(_JPEG_END) < 0:
-            raise UserError(f"image {path} is truncated ({len(data)} bytes, no end-of-image marker); restore the file")
+            raise UserError(
+                f"image {path} is truncated ({len(data)} bytes, no end-of-image marker); restore the file"
+            )
         if backend == "jpeg4py" and (decoder := _jpeg4py()) is not None:
             return _decode_jpeg4py(decoder, data, path)
     return _decode_cv2(data, path)
@@ -82,7 +84,9 @@ def as_rgb_uint8(array: Any, what: str = "image") -> np.ndarray:
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
-        raise UserError(f"{what}: expected shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), got {array.shape}")
+        raise UserError(
+            f"{what}: expected shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), got {array.shape}"
+        )
     if array.size == 0:
         raise UserError(f"{what}: the image is empty, its shape is {array.shape}")
     if array.shape[2] == 1:
@@ -111,7 +115,9 @@ def visible_children(folder: str | PathLike[str]) -> list[Path]:
     if not folder.is_dir():
         return []
     try:
-        return sorted((child for child in folder.iterdir() if not child.name.startswith(".")), key=_natural_key)
+        return sorted(
+            (child for child in folder.iterdir() if not child.name.startswith(".")), key=_natural_key
+        )
     except OSError as error:
         raise UserError(f"folder {folder} cannot be read: {error.strerror or error}") from error
 
@@ -161,7 +167,9 @@ def _jpeg4py() -> Any | None:
 def _decode_jpeg4py(jpeg4py: Any, data: bytes, path: Path) -> np.ndarray:
     try:
         image = jpeg4py.JPEG(np.frombuffer(data, np.uint8)).decode()
-    except Exception as error:  # the package raises its own types, and grey or CMYK files are not its strength
+    except (
+        Exception
+    ) as error:  # the package raises its own types, and grey or CMYK files are not its strength
         logger.info("jpeg4py cannot decode %s (%s): read with OpenCV", path, error)
         return _decode_cv2(data, path)
     return as_rgb_uint8(image, f"image {path}")

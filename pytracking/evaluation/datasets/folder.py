@@ -1,0 +1,106 @@
+"""Any folder of sequences: `<root>/<sequence>/(img/)*.jpg` with `groundtruth.txt`, or videos with text files.
+
+Frames are taken in natural order (2.jpg before 10.jpg), and line k of the ground truth belongs to frame k.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from ltr.admin.errors import UserError
+from ltr.data.image_io import list_images, visible_children
+from ltr.dataset.readers import read_boxes
+from pytracking.evaluation.datasets._faults import raise_faults
+from pytracking.evaluation.sequence import Sequence, SequenceList, fit_ground_truth
+from pytracking.evaluation.video_source import VIDEO_SUFFIXES, VideoSource
+
+PATH_KEY = "folder"
+
+ANNOTATIONS = ("groundtruth.txt", "groundtruth_rect.txt")
+IMAGE_FOLDERS = ("img", "imgs", "color", "frames", ".")
+
+logger = logging.getLogger(__name__)
+
+
+def load(path: Path | None) -> SequenceList:
+    """Load a folder of sequences, one sequence's own folder, or one video file.
+
+    Args:
+        path: The folder (or video).
+
+    Returns:
+        Sequences in natural order of their names. Folders with images but without ground truth are left
+        out with a warning.
+
+    Raises:
+        UserError: No sequence found (the message says what was looked for), or faults in some of them
+            (all are named).
+    """
+    if path is None:
+        raise UserError("data set 'folder' needs the folder of the sequences: give --dataset_path DIR")
+    path = path.resolve()  # "." has no name to give to a sequence
+    if path.is_file():
+        return SequenceList([_video_sequence(path)])
+    sequences, faults = SequenceList(), []
+    without_annotation = []
+    for candidate in [path] if _annotation(path) else visible_children(path):
+        try:
+            if _annotation(candidate):
+                sequences.append(_image_sequence(candidate))
+            elif _is_annotated_video(candidate):
+                sequences.append(_video_sequence(candidate))
+            elif candidate.is_dir() and _frames(candidate):
+                without_annotation.append(candidate.name)
+        except UserError as error:
+            faults.append(str(error))
+    if without_annotation:
+        logger.warning("no ground truth, left out: %s", ", ".join(without_annotation))
+    raise_faults(faults, path)
+    if not sequences:
+        raise UserError(_nothing_found(path))
+    return sequences
+
+
+def _nothing_found(root: Path) -> str:
+    return (
+        f"no sequences in {root}. Looked for <sequence>/img/*.jpg (or png, bmp, ...; also without img/) with "
+        f"{' or '.join(ANNOTATIONS)} in <sequence>, for the same in the folder itself, and for <name>.mp4 (or "
+        "avi, mkv, ...) with <name>.txt. A ground truth has one line x,y,w,h per frame"
+    )
+
+
+def _annotation(folder: Path) -> Path | None:
+    return next((folder / name for name in ANNOTATIONS if (folder / name).is_file()), None)
+
+
+def _frames(folder: Path) -> list[Path]:
+    return next((frames for name in IMAGE_FOLDERS if (frames := list_images(folder / name))), [])
+
+
+def _image_sequence(folder: Path) -> Sequence:
+    annotation = _annotation(folder)
+    assert annotation is not None  # the caller has looked
+    frames = _frames(folder)
+    if not frames:
+        raise UserError(f"{folder} has {annotation.name} but no images, neither in img/ nor beside it")
+    stems = {frame.stem for frame in frames}
+    if len(stems) < len(frames):
+        raise UserError(f"{frames[0].parent} holds frames twice, with different suffixes: remove one kind")
+    boxes = fit_ground_truth(read_boxes(annotation), len(frames), annotation)
+    return Sequence(folder.name, frames, boxes, "folder")
+
+
+def _is_annotated_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES and path.with_suffix(".txt").is_file()
+
+
+def _video_sequence(path: Path) -> Sequence:
+    annotation = path.with_suffix(".txt")
+    if path.suffix.lower() not in VIDEO_SUFFIXES or not annotation.is_file():
+        raise UserError(
+            f"{path} is neither a folder nor a video with its ground truth beside it ({annotation.name})"
+        )
+    boxes = read_boxes(annotation)
+    source = VideoSource(path, expected_frames=len(boxes))
+    return Sequence(path.stem, source, fit_ground_truth(boxes, len(source), annotation), "folder")

@@ -1,0 +1,14 @@
+"""TB-50, the harder half of OTB-100: 50 targets. Files and quirks as in `otb`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pytracking.evaluation.datasets.otb import PATH_KEY as PATH_KEY
+from pytracking.evaluation.datasets.otb import load_subset
+from pytracking.evaluation.sequence import SequenceList
+
+
+def load(path: Path | None) -> SequenceList:
+    """Load the subset; see `otb.load_subset`."""
+    return load_subset(path, "otb50")
