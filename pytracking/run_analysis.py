@@ -14,6 +14,7 @@ if __package__ in (
 ):  # run as a file: sys.path then starts with pytracking/ itself
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
+from ltr.admin.errors import UsageError
 from ltr.admin.files import atomic_write, writable_dir
 from ltr.admin.log import run_cli, setup_logging
 from pytracking.analysis import PRESETS, Report, analyze
@@ -27,6 +28,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="run_analysis.py",
         description="Figures, tables and plots from the result files that run_tracker.py writes.",
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=30, width=110),
         epilog="example: run_analysis.py folder edcf:default opencv:csrt --dataset_path videos --plots plots",
     )
     parser.add_argument("dataset", help="name of the data set (run_tracker.py --list shows them)")
@@ -60,6 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _analyze(args: argparse.Namespace) -> int:
+    if args.json is not None and args.json.is_dir():
+        raise UsageError(f"--json {args.json} is a folder; name a file in it: {args.json / 'figures.json'}")
     report = analyze(
         args.dataset,
         args.trackers,

@@ -44,7 +44,8 @@ def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     Returns:
         (n,) float64 in [0, 1]; NaN where a box has NaN or both areas are 0.
     """
-    return _overlaps(_columns(boxes), _columns(others))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return _overlaps(_columns(boxes), _columns(others))
 
 
 def center_errors(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -74,25 +75,21 @@ def _overlaps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     np.maximum(size, 0.0, out=size)
     inter = size[0] * size[1]
     union = a[2] * a[3] + b[2] * b[3] - inter
-    with np.errstate(divide="ignore", invalid="ignore"):
-        # Rounding can lift two equal boxes an ulp above 1, where "> 1" would count them.
-        return np.minimum(inter / union, 1.0)
+    # Rounding can lift two equal boxes an ulp above 1, where "> 1" would count them.
+    return np.minimum(inter / union, 1.0)
 
 
 def _norm_errors(
     pred_center: np.ndarray, gt_center: np.ndarray, size: np.ndarray, rule: EvaluationRule
 ) -> np.ndarray:
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        if rule.norm_error in ("centers", "pysot"):
-            # The order of division and subtraction decides frames that lie exactly on a threshold.
-            if rule.norm_error == "pysot":
-                size = size + 1e-16
-            delta = pred_center / size - gt_center / size
-        else:
-            if rule.norm_error == "difference_floor":
-                size = np.maximum(size, 1.0)
-            delta = (pred_center - gt_center) / size
-        return _length(delta)
+    if rule.norm_error == "pysot":
+        size = size + 1e-16
+    elif rule.norm_error == "difference_floor":
+        size = np.maximum(size, 1.0)
+    # The order of division and subtraction decides frames that lie exactly on a threshold.
+    if rule.norm_error in ("centers", "pysot"):
+        return _length(pred_center / size - gt_center / size)
+    return _length((pred_center - gt_center) / size)
 
 
 def annotated_length(ground_truth: np.ndarray, rule: EvaluationRule) -> int:
@@ -158,20 +155,14 @@ def _clip_to_image(box: np.ndarray, image_size: tuple[int, int]) -> np.ndarray:
 
 
 def _validity(gt: np.ndarray, rule: EvaluationRule) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Which frames have a valid annotation, for overlaps, centre errors and normalised errors: (n,) bool
-    each."""
-    if rule.valid_annotation == "positive_xywh":
-        valid = gt.min(axis=0) > 0.0
-        return valid, valid, valid
-    if rule.valid_annotation == "any":
-        valid = ~np.isnan(gt).any(axis=0)
+    """(n,) bool: frames with a valid annotation, for overlaps, centre errors and normalised errors."""
+    if rule.valid_annotation != "pysot":
+        limit = 0.0 if rule.valid_annotation == "positive_xywh" else -np.inf  # NaN lies above neither
+        valid = np.asarray(gt.min(axis=0) > limit)
         return valid, valid, valid
     center = _center(gt)
-    return (
-        (gt[2:] > 0.0).all(axis=0),
-        (center > 0.0).all(axis=0),
-        (center / (gt[2:] + 1e-16) > 0.0).all(axis=0),
-    )
+    ratio = center / (gt[2:] + 1e-16)
+    return (gt[2] > 0) & (gt[3] > 0), (center[0] > 0) & (center[1] > 0), (ratio[0] > 0) & (ratio[1] > 0)
 
 
 def frame_errors(
@@ -221,7 +212,8 @@ def frame_errors(
     if not keep.all():
         gt, pred = _select(gt, keep), _select(pred, keep)
         flags = None if flags is None else flags[keep]
-    return _score(gt, pred, flags, rule, image_size, starts_at_init)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # what is not a number becomes a miss
+        return _score(gt, pred, flags, rule, image_size, starts_at_init)
 
 
 def _score(

@@ -107,9 +107,7 @@ def count_within(values: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
 def score_frames(errors: FrameErrors, rule: EvaluationRule) -> SequenceScore:
     """Count one sequence.
 
-    Sorting makes counting exact for values that lie on a threshold, which histograms by multiplication are
-    not, and is
-    as fast: 2,500 frames take some 0.1 ms.
+    Sorting counts values that lie on a threshold exactly, which binning by multiplication does not.
 
     Raises:
         ValueError: The rule leaves no frame to divide by.

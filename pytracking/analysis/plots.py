@@ -97,6 +97,11 @@ def save_plots(report: Report, folder: str | PathLike[str]) -> list[Path]:
     return paths
 
 
+def style(index: int) -> tuple[str, object]:
+    """Colour and dashes of the tracker at that place of the command line; the first 28 are all different."""
+    return _COLOURS[index % len(_COLOURS)], _DASHES[index % len(_DASHES)]  # 7 and 4 have no common divisor
+
+
 def draw(curve: Curve, dataset: str) -> Figure:
     """A figure that belongs to no window and no pyplot state; the best tracker is on top of the legend."""
     try:
@@ -109,10 +114,7 @@ def draw(curve: Curve, dataset: str) -> Figure:
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     # Styles follow the order of the command line, so a tracker looks the same in all three plots.
-    styles = {
-        label: (_COLOURS[i % len(_COLOURS)], _DASHES[(i // len(_COLOURS) + i) % len(_DASHES)])
-        for i, label in enumerate(curve.curves)
-    }
+    styles = {label: style(index) for index, label in enumerate(curve.curves)}
     order = sorted(curve.curves, key=lambda label: -curve.figures[label])
     for rank, label in enumerate(order):
         colour, dashes = styles[label]
@@ -138,7 +140,9 @@ def draw(curve: Curve, dataset: str) -> Figure:
     if count <= _INSIDE:
         axes.legend(loc="best", fontsize=9, framealpha=0.9, handlelength=3.2)
     else:
-        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9, frameon=False, handlelength=3.2)
+        axes.legend(
+            loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=9, frameon=False, handlelength=3.2
+        )
     return figure
 
 

@@ -144,7 +144,7 @@ def analyze(
         chosen = _select(chosen, sequences)
     if not isinstance(rule, EvaluationRule):
         rule = rule_for_dataset(name) if rule is None else get_rule(rule)
-    source = Source(name, Path(results) if results is not None else results_dir(), dataset_path)
+    source = Source(name, Path(results).expanduser() if results is not None else results_dir(), dataset_path)
     annotated, left_out = _annotated(chosen)
     loaded = load_results(annotated, specs, source, rule, skip_missing=skip_missing)
     sizes = _image_sizes(loaded, rule)
