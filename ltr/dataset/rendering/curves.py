@@ -22,24 +22,51 @@ def smooth_curves(
     Returns:
         (count, F) float64 in [-1, 1].
     """
-    periods = np.exp(rng.uniform(np.log(period[0]), np.log(period[1]), (count, terms)))
-    phases = rng.uniform(0.0, TWO_PI, (count, terms))
+    periods = np.exp(rng.uniform(np.log(period[0]), np.log(period[1]), (count, terms, 1)))
+    phases = rng.uniform(0.0, TWO_PI, (count, terms, 1))
     # Slow terms carry more: movement of bodies has little energy at high frequencies.
-    weights = rng.uniform(0.3, 1.0, (count, terms)) * periods
+    weights = rng.uniform(0.3, 1.0, (count, terms, 1)) * periods
     weights /= weights.sum(axis=1, keepdims=True)
-    angles = TWO_PI * np.arange(num_frames) / periods[..., None] + phases[..., None]
-    return np.einsum("ck,ckf->cf", weights, np.sin(angles))
+    curves: np.ndarray = (weights * np.sin(TWO_PI * np.arange(num_frames) / periods + phases)).sum(axis=1)
+    return curves
 
 
-def drifting_curves(rng: np.random.Generator, count: int, num_frames: int, period: tuple[float, float]) -> np.ndarray:
-    """Smooth curves mixed with a straight ramp over the sequence, so that its two ends differ.
+class CurveBank:
+    """Slow curves of one sequence, handed out one after the other.
 
-    Returns:
-        (count, F) float64 in [-1, 1].
+    They are drawn in batches: one call for thirty curves costs little more than one for a single curve.
+
+    Args:
+        rng: source of randomness.
+        num_frames: F.
+        shortest: period of the fastest term, in frames.
     """
-    ramp = np.linspace(-1.0, 1.0, num_frames) if num_frames > 1 else np.zeros(1)
-    slope = rng.uniform(-1.0, 1.0, (count, 1))
-    return slope * ramp + (1.0 - np.abs(slope)) * smooth_curves(rng, count, num_frames, period)
+
+    _BATCH = 32
+
+    def __init__(self, rng: np.random.Generator, num_frames: int, shortest: float = 22.0) -> None:
+        self._rng, self._num_frames, self._shortest = rng, num_frames, shortest
+        self._stock = np.empty((0, num_frames))
+
+    def take(self, count: int) -> np.ndarray:
+        """The next curves: smooth ones mixed with a straight ramp, so that the ends of the sequence differ.
+
+        Returns:
+            (count, F) float64 in [-1, 1].
+        """
+        while len(self._stock) < count:
+            slope = self._rng.uniform(-1.0, 1.0, (self._BATCH, 1))
+            ramp = slope * np.linspace(-1.0, 1.0, self._num_frames) if self._num_frames > 1 else 0.0
+            period = (self._shortest, 2.0 * self._shortest + 4.0 * self._num_frames)
+            waves = smooth_curves(self._rng, self._BATCH, self._num_frames, period)
+            self._stock = np.concatenate([self._stock, ramp + (1.0 - np.abs(slope)) * waves])
+        taken, self._stock = self._stock[:count], self._stock[count:]
+        return taken
+
+    def one(self) -> np.ndarray:
+        """The next curve, (F,) in [-1, 1]."""
+        curve: np.ndarray = self.take(1)[0]
+        return curve
 
 
 def wandering_path(
@@ -71,8 +98,9 @@ def wandering_path(
         low, high = room[axis], room[axis + 2]
         if high <= low:
             low = high = 0.5 * (low + high)
-        span = path[axis].max() - path[axis].min()
+        span = np.ptp(path[axis])
         if span > high - low:
             path[axis] *= (high - low) / max(span, 1e-9)
-        path[axis] += rng.uniform(low - path[axis].min(), max(high - path[axis].max(), low - path[axis].min()))
+        lowest = low - path[axis].min()
+        path[axis] += rng.uniform(lowest, max(high - path[axis].max(), lowest))
     return path.T.copy()

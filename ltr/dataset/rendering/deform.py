@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WaveField:
     """Displacement field `d(p, t) = sum_k a_k sin(k_k . p + w_k t + f_k)` of object coordinates.
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
 
-from ltr.dataset.rendering.curves import drifting_curves, smooth_curves
+from ltr.dataset.rendering.curves import CurveBank, smooth_curves
 from ltr.dataset.rendering.draw import motion_kernel
 
 _TILE = 640
+_TILE_STD = 36.0  # grey levels: 3.5 standard deviations fit into a byte
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Look:
     """The look of one sequence of F frames.
 
@@ -45,23 +47,23 @@ class Look:
     grey: bool
 
 
-def random_look(rng: np.random.Generator, num_frames: int, strength: float, shake: np.ndarray) -> Look:
+def random_look(rng: np.random.Generator, curves: CurveBank, strength: float, shake: np.ndarray) -> Look:
     """Draw the look of a sequence.
 
     Args:
         rng: source of randomness.
-        num_frames: F.
+        curves: of this sequence, F frames long.
         strength: 0 (clean) to 1 (as bad as surveillance video gets) and somewhat beyond.
         shake: (F, 2) camera movement per frame, blurred by a random shutter.
     """
-    light, cast_r, cast_b, haze, bend, focus = drifting_curves(rng, 6, num_frames, (20.0, 4.0 * num_frames))
+    light, cast_r, cast_b, haze, bend, focus = curves.take(6)
     colour = rng.normal(0.0, 0.08 * strength, 3)
     gain = np.exp(0.25 * strength * rng.uniform() * light[:, None] + rng.normal(0.0, 0.15 * strength) + colour)
     gain[:, 0] *= 1.0 + 0.08 * strength * cast_r
     gain[:, 2] *= 1.0 + 0.08 * strength * cast_b
     contrast = 1.0 - 0.6 * strength * rng.uniform() ** 2
     offset = (1.0 - contrast) * rng.uniform(40.0, 190.0) + 8.0 * strength * haze
-    shade = _random_shade(rng, num_frames, strength) if rng.uniform() < 0.35 * strength else None
+    shade = _random_shade(rng, len(light), strength) if rng.uniform() < 0.35 * strength else None
     blur = 1.6 * strength * rng.uniform() ** 3
     shutter = rng.uniform(0.2, 0.8) if rng.uniform() < 0.4 * strength else 0.0
     return Look(
@@ -93,14 +95,14 @@ def _random_shade(rng: np.random.Generator, num_frames: int, strength: float) ->
 
 @lru_cache(maxsize=2)
 def _noise_tile(coarse: bool) -> np.ndarray:
-    """(640, 640, 3) int16 noise of standard deviation 64, the same in every process."""
+    """(640, 640, 3) uint8 noise about 128, the same in every process."""
     rng = np.random.Generator(np.random.PCG64(20_240_229))
     tile = rng.standard_normal((_TILE, _TILE, 3), dtype=np.float32)
     if coarse:
         tile = cv2.GaussianBlur(tile, (0, 0), 1.1, borderType=cv2.BORDER_REFLECT)
         tile += 0.6 * tile.mean(axis=2, keepdims=True)
         tile /= tile.std()
-    tile = np.round(64.0 * tile).astype(np.int16)
+    tile = np.clip(np.round(128.0 + _TILE_STD * tile), 0, 255).astype(np.uint8)
     tile.flags.writeable = False
     return tile
 
@@ -118,7 +120,7 @@ def apply_look(frame: np.ndarray, look: Look, index: int, rng: np.random.Generat
         (H, W, 3) uint8 RGB, a new array.
     """
     height, width = frame.shape[:2]
-    kernel = motion_kernel(look.shake[index])
+    kernel = motion_kernel(look.shake[index], 6.0)
     if kernel is not None:
         frame = cv2.filter2D(frame, -1, kernel, borderType=cv2.BORDER_REFLECT)
     if look.defocus[index] > 0.35:
@@ -135,9 +137,16 @@ def apply_look(frame: np.ndarray, look: Look, index: int, rng: np.random.Generat
     if look.noise > 0.5:
         frame = _add_noise(frame, look, rng)
     if look.quality is not None:
-        _, code = cv2.imencode(".jpg", frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, look.quality])
-        frame = cv2.cvtColor(cv2.imdecode(code, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        frame = _through_jpeg(frame, look.quality)
     return frame
+
+
+def _through_jpeg(frame: np.ndarray, quality: int) -> np.ndarray:
+    """What is left of a frame (H, W, 3) uint8 RGB after JPEG compression."""
+    bgr = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
+    _, code = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    decoded: Any = cv2.imdecode(code, cv2.IMREAD_COLOR)
+    return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB))
 
 
 def _tone_table(look: Look, index: int) -> np.ndarray:
@@ -159,4 +168,5 @@ def _add_noise(frame: np.ndarray, look: Look, rng: np.random.Generator) -> np.nd
         tile = tile[y : y + height, x : x + width]
     if look.grey:
         tile = cv2.merge([np.ascontiguousarray(tile[..., 0])] * 3)
-    return cv2.addWeighted(frame.astype(np.int16), 1.0, tile, look.noise / 64.0, 0.0, dtype=cv2.CV_8U)
+    strength = look.noise / _TILE_STD
+    return np.asarray(cv2.addWeighted(frame, 1.0, tile, strength, -128.0 * strength))

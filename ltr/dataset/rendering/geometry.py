@@ -1,81 +1,90 @@
-"""Plane transforms of a whole sequence at once: arrays (F, 3, 3) acting on points `(x, y)` in pixels.
+"""Plane transforms of many frames at once: arrays (F, 3, 3) acting on points `(x, y)` in pixels.
 
 A pixel's centre has integer coordinates here (OpenCV's convention); boxes count pixel i as [i, i + 1).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 
-def translations(offset_xy: np.ndarray) -> np.ndarray:
-    """(F, 2) offsets in pixels -> (F, 3, 3)."""
-    out = np.tile(np.eye(3), (len(offset_xy), 1, 1))
-    out[:, :2, 2] = offset_xy
-    return out
+@dataclass(frozen=True, eq=False)
+class Poses:
+    """Views of a flat object that turns in space, in each of F frames.
 
-
-def poses(
-    centre_xy: np.ndarray,
-    scale_xy: np.ndarray,
-    angle: np.ndarray,
-    yaw: np.ndarray,
-    pitch: np.ndarray,
-    focal: float,
-) -> np.ndarray:
-    """Views of a flat object turning in space: object coordinates (origin at its centre) to the frame.
-
-    Args:
-        centre_xy: (F, 2) where the object's centre is seen, pixels.
-        scale_xy: (F, 2) scale along the object's own axes.
+    Attributes:
+        centre: (F, 2) where the object's origin is seen, pixels.
+        scale: (F, 2) scale along the object's own axes.
         angle: (F,) rotation in the image plane, radians.
-        yaw: (F,) rotation about the vertical axis, radians.
-        pitch: (F,) rotation about the horizontal axis, radians.
-        focal: distance of the viewer in object pixels: the smaller, the stronger the perspective.
-
-    Returns:
-        (F, 3, 3) homographies.
+        yaw: (F,) rotation about the object's upright axis, radians.
+        pitch: (F,) rotation about its level axis, radians.
+        focal: distance of the viewer in scaled object pixels: the smaller, the stronger the perspective.
+        origin: (x, y) of the origin in the object's own coordinates.
     """
-    cos_y, sin_y, cos_p, sin_p = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch)
-    zero = np.zeros_like(angle)
-    tilt = np.stack(
-        [
-            np.stack([cos_y, sin_y * sin_p, zero], -1),
-            np.stack([zero, cos_p, zero], -1),
-            np.stack([-sin_y / focal, cos_y * sin_p / focal, np.ones_like(angle)], -1),
-        ],
-        axis=1,
-    )
-    cos_a, sin_a = np.cos(angle), np.sin(angle)
-    turn = np.tile(np.eye(3), (len(angle), 1, 1))
-    turn[:, 0, 0], turn[:, 0, 1] = cos_a, -sin_a
-    turn[:, 1, 0], turn[:, 1, 1] = sin_a, cos_a
-    scale = np.tile(np.eye(3), (len(angle), 1, 1))
-    scale[:, 0, 0], scale[:, 1, 1] = scale_xy[:, 0], scale_xy[:, 1]
-    return translations(centre_xy) @ turn @ tilt @ scale
+
+    centre: np.ndarray
+    scale: np.ndarray
+    angle: np.ndarray
+    yaw: np.ndarray
+    pitch: np.ndarray
+    focal: float
+    origin: tuple[float, float] = (0.0, 0.0)
+
+    def __len__(self) -> int:
+        return len(self.centre)
+
+    def at(self, frames: np.ndarray) -> np.ndarray:
+        """Homographies from object coordinates to the given frames -> (len(frames), 3, 3).
+
+        With R = Rz(angle) Ry(yaw) Rx(pitch), a point of the plane goes to (R_x, R_y) / (1 + R_z / focal).
+        """
+        cos_y, sin_y = np.cos(self.yaw[frames]), np.sin(self.yaw[frames])
+        cos_p, sin_p = np.cos(self.pitch[frames]), np.sin(self.pitch[frames])
+        cos_a, sin_a = np.cos(self.angle[frames]), np.sin(self.angle[frames])
+        scale_x, scale_y = self.scale[frames].T
+        out = np.empty((len(cos_y), 3, 3))
+        along, across, down = cos_y * scale_x, sin_y * sin_p * scale_y, cos_p * scale_y
+        out[:, 0, 0], out[:, 0, 1] = cos_a * along, cos_a * across - sin_a * down
+        out[:, 1, 0], out[:, 1, 1] = sin_a * along, sin_a * across + cos_a * down
+        out[:, 2, 0], out[:, 2, 1] = -sin_y * scale_x / self.focal, cos_y * sin_p * scale_y / self.focal
+        out[:, :2, :2] += self.centre[frames][:, :, None] * out[:, 2:, :2]
+        out[:, :2, 2], out[:, 2, 2] = self.centre[frames], 1.0
+        if self.origin != (0.0, 0.0):
+            out[:, :, 2] -= out[:, :, :2] @ np.array(self.origin)
+        return out
 
 
-def swings(angle: np.ndarray, pivot_xy: tuple[float, float]) -> np.ndarray:
+def swings(angle: np.ndarray, pivot: tuple[float, float]) -> np.ndarray:
     """(F,) rotations in radians about a fixed point -> (F, 3, 3)."""
     cos_a, sin_a = np.cos(angle), np.sin(angle)
-    x, y = pivot_xy
-    out = np.tile(np.eye(3), (len(angle), 1, 1))
+    x, y = pivot
+    out = np.zeros((len(angle), 3, 3))
     out[:, 0, 0], out[:, 0, 1], out[:, 0, 2] = cos_a, -sin_a, x - cos_a * x + sin_a * y
     out[:, 1, 0], out[:, 1, 1], out[:, 1, 2] = sin_a, cos_a, y - sin_a * x - cos_a * y
+    out[:, 2, 2] = 1.0
     return out
+
+
+def shift(offset: tuple[float, float]) -> np.ndarray:
+    """The translation by (x, y) -> (3, 3)."""
+    return np.array([[1.0, 0.0, offset[0]], [0.0, 1.0, offset[1]], [0.0, 0.0, 1.0]])
 
 
 def transform(matrices: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Apply (F, 3, 3) homographies to points (N, 2) or (F, N, 2) -> (F, N, 2)."""
     linear = points @ np.swapaxes(matrices[:, :2, :2], 1, 2) + matrices[:, None, :2, 2]
-    depth = points @ matrices[:, 2, :2, None] + matrices[:, 2, 2][:, None, None]
-    return linear / np.maximum(depth, 1e-3)
+    depth = points @ matrices[:, 2, :2, None] + matrices[:, None, 2:, 2]
+    # Points behind the viewer do not occur with the poses drawn here; the bound keeps the result finite.
+    mapped: np.ndarray = linear / np.maximum(depth, 1e-3)
+    return mapped
 
 
 def local_scale(matrices: np.ndarray) -> np.ndarray:
     """Magnification at the origin of each of (F, 3, 3) homographies -> (F,)."""
-    corner = matrices[:, 2, 2]
-    jacobian = (matrices[:, :2, :2] - matrices[:, :2, 2:] * matrices[:, 2:, :2] / corner[:, None, None]) / corner[
-        :, None, None
-    ]
-    return np.sqrt(np.abs(np.linalg.det(jacobian)))
+    corner = matrices[:, 2, 2][:, None, None]
+    jacobian = (matrices[:, :2, :2] - matrices[:, :2, 2:] * matrices[:, 2:, :2] / corner) / corner
+    area = jacobian[:, 0, 0] * jacobian[:, 1, 1] - jacobian[:, 0, 1] * jacobian[:, 1, 0]
+    scale: np.ndarray = np.sqrt(np.abs(area))
+    return scale

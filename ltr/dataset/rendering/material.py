@@ -11,7 +11,7 @@ import numpy as np
 _LEVELS = np.arange(256.0)[:, None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Cutout:
     """An object cut from its picture.
 
@@ -39,7 +39,7 @@ class Material(Protocol):
         """Another object of the same kind as `cutout`."""
 
     def wardrobe(self, rng: np.random.Generator) -> int:
-        """Number of a picture to take textures from: a scene uses few, reading pictures costs time."""
+        """Number of a picture to take textures from; a scene uses few, as reading pictures costs time."""
 
     def texture(self, rng: np.random.Generator, source: int, height: int, width: int) -> np.ndarray:
         """A patch (height, width, 3) uint8 RGB from picture `source`, such as cloth."""
@@ -48,22 +48,36 @@ class Material(Protocol):
         """An alpha map (H, W) uint8 of something in background `source`, about `side` pixels wide."""
 
 
-def blend_in(
-    rgb: np.ndarray, alpha: np.ndarray, surroundings: tuple[np.ndarray, np.ndarray], share: float
-) -> np.ndarray:
-    """Move the colours of a cut-out towards those of its surroundings: camouflage, and the same light.
+@dataclass(frozen=True, eq=False)
+class Tone:
+    """Colours of some surroundings, and how far to approach them.
+
+    Attributes:
+        mean: (3, 1) of R, G, B.
+        std: (3, 1) standard deviations.
+        share: 0 (not at all) to 1 (same mean and standard deviation).
+    """
+
+    mean: np.ndarray
+    std: np.ndarray
+    share: float
+
+
+def blend_in(rgb: np.ndarray, alpha: np.ndarray | None, tone: Tone) -> np.ndarray:
+    """Move the colours of an object towards those of its surroundings: camouflage, and the same light.
 
     Args:
         rgb: (h, w, 3) uint8.
-        alpha: (h, w) uint8: its mean and spread are taken where this is set.
-        surroundings: mean and standard deviation, (3, 1) each, as by `cv2.meanStdDev`.
-        share: 0 (unchanged) to 1 (same mean and standard deviation per colour).
+        alpha: (h, w) uint8: the object's own mean and spread are taken where this is set; None: everywhere.
+        tone: of the surroundings.
+
+    Returns:
+        (h, w, 3) uint8.
     """
-    mean, std = surroundings
     own_mean, own_std = cv2.meanStdDev(rgb, mask=alpha)
-    factor = np.clip(std / np.maximum(own_std, 4.0), 0.3, 2.0)
-    matched = (_LEVELS - own_mean.T) * factor.T + mean.T
-    table = np.clip((1.0 - share) * _LEVELS + share * matched + 0.5, 0, 255).astype(np.uint8)
+    factor = np.clip(tone.std / np.maximum(own_std, 4.0), 0.3, 2.0)
+    matched = (_LEVELS - own_mean.T) * factor.T + tone.mean.T
+    table = np.clip((1.0 - tone.share) * _LEVELS + tone.share * matched + 0.5, 0, 255).astype(np.uint8)
     return np.asarray(cv2.LUT(rgb, table[None]))
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from ltr.dataset.base import SequenceInfo
-from ltr.dataset.rendering.actor import Actor, Part
+from ltr.dataset.rendering.actor import Actor
 from ltr.dataset.rendering.draw import draw_actor
 from ltr.dataset.rendering.effects import Look, apply_look
+from ltr.dataset.rendering.geometry import Poses
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scene:
     """Everything needed to draw any frame of a sequence of F frames.
 
@@ -21,7 +22,7 @@ class Scene:
         name: for messages.
         size: height and width of the frames in pixels.
         background: (h, w, 4) uint8 RGB and a filler: OpenCV warps four channels faster than three.
-        camera: (F, 3, 3) background pixels to frame pixels.
+        camera: background pixels to frame pixels.
         actors: drawn in this order.
         target: index of the target in `actors`.
         look: of the film.
@@ -31,7 +32,7 @@ class Scene:
     name: str
     size: tuple[int, int]
     background: np.ndarray
-    camera: np.ndarray
+    camera: Poses
     actors: tuple[Actor, ...]
     target: int
     look: Look
@@ -56,8 +57,9 @@ class Scene:
     def draw(self, frame: int, rng: np.random.Generator) -> np.ndarray:
         """One frame (H, W, 3) uint8 RGB; `rng` makes its noise."""
         height, width = self.size
+        camera = self.camera.at(np.array([frame]))[0]
         canvas = cv2.warpPerspective(
-            self.background, self.camera[frame], (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+            self.background, camera, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
         )
         canvas = cv2.cvtColor(canvas, cv2.COLOR_RGBA2RGB)
         for actor in self.actors:
@@ -70,7 +72,7 @@ class Scene:
         canvas = np.zeros((*self.size, 3), np.uint8)
         target = self.actors[self.target]
         white = tuple(
-            Part(part.sprite.with_colours(np.full_like(part.sprite.rgba[..., :3], 255)), part.placing)
+            replace(part, sprite=part.sprite.with_colours(np.full_like(part.sprite.rgba[..., :3], 255)))
             for part in target.parts
         )
         draw_actor(canvas, Actor(white, target.poses, target.waves), frame)

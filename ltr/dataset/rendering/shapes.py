@@ -41,8 +41,7 @@ def random_radius(rng: np.random.Generator, samples: int = 64) -> np.ndarray:
     if kind == 0:
         return np.ones(samples)
     if kind == 1:
-        power = rng.uniform(2.2, 6.0)
-        return (np.abs(np.cos(angles)) ** power + np.abs(np.sin(angles)) ** power) ** (-1.0 / power)
+        return squared_radius(rng.uniform(2.2, 6.0), samples)
     if kind == 2:
         harmonics = np.arange(2, 7)
         weight = rng.normal(0.0, 0.5, 5) / harmonics
@@ -57,6 +56,13 @@ def random_radius(rng: np.random.Generator, samples: int = 64) -> np.ndarray:
     order = np.argsort(np.arctan2(dense[:, 1], dense[:, 0]) % (2.0 * np.pi))
     own = np.arctan2(dense[:, 1], dense[:, 0])[order] % (2.0 * np.pi)
     return np.interp(angles, own, np.hypot(dense[:, 0], dense[:, 1])[order], period=2.0 * np.pi)
+
+
+def squared_radius(power: float, samples: int = 32) -> np.ndarray:
+    """(samples,) radii of a superellipse: power 2 is a circle, large powers approach a square."""
+    angles = np.linspace(0.0, 2.0 * np.pi, samples, endpoint=False)
+    radius: np.ndarray = (np.abs(np.cos(angles)) ** power + np.abs(np.sin(angles)) ** power) ** (-1.0 / power)
+    return radius
 
 
 def resample_polygon(vertices: np.ndarray, samples: int) -> np.ndarray:

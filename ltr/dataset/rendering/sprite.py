@@ -1,0 +1,69 @@
+"""Pictures with a silhouette."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+_SQUARE = np.ones((3, 3), np.uint8)
+
+
+@dataclass(frozen=True, eq=False)
+class Sprite:
+    """A picture with a silhouette.
+
+    Attributes:
+        rgba: (h, w, 4) uint8; the colours are meaningful also outside the silhouette, the fourth channel
+            is its alpha, zero on a border of at least one pixel.
+        outline: (N, 2) float64, points of the silhouette's rim (pixel centres, x and y).
+        inside: (P, 2) float64, a regular sample of the silhouette's pixels.
+    """
+
+    rgba: np.ndarray
+    outline: np.ndarray
+    inside: np.ndarray
+
+    @property
+    def alpha(self) -> np.ndarray:
+        """(h, w) uint8."""
+        return self.rgba[..., 3]
+
+    def with_colours(self, rgb: np.ndarray) -> Sprite:
+        """The same silhouette with another picture (h, w, 3)."""
+        return Sprite(cv2.merge([rgb, self.alpha]), self.outline, self.inside)
+
+
+def make_sprite(rgb: np.ndarray, alpha: np.ndarray) -> Sprite:
+    """A sprite from a picture (h, w, 3) and its alpha map (h, w), uint8, both at least 3 by 3 pixels.
+
+    Where nothing is opaque (a silhouette that vanished when it was scaled down), all but the border becomes so.
+    """
+    solid = np.zeros_like(alpha)
+    solid[1:-1, 1:-1] = alpha[1:-1, 1:-1] > 127
+    # Spikes thinner than a pixel when drawn would belong to the box without being seen.
+    opened = cv2.morphologyEx(solid, cv2.MORPH_OPEN, _SQUARE)
+    if opened.any():
+        alpha = alpha * cv2.dilate(opened, _SQUARE)
+        solid &= (alpha > 127).astype(np.uint8)
+    elif not solid.any():
+        solid[1:-1, 1:-1] = 1
+        alpha = 255 * solid
+    rims, _ = cv2.findContours(solid, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    rows, columns = np.nonzero(solid)
+    step = max(1, len(rows) // 32)
+    inside = np.stack([columns[step // 2 :: step], rows[step // 2 :: step]], axis=1)
+    outline = np.concatenate([_thinned(rim) for rim in rims])
+    return Sprite(cv2.merge([rgb, alpha]), outline.astype(np.float64), inside.astype(np.float64))
+
+
+def _thinned(rim: np.ndarray) -> np.ndarray:
+    """The points of a rim (N, 1, 2) that decide its bounding box, however it is turned or bent -> (M, 2)."""
+    points = rim[:, 0]
+    if len(points) <= 48:
+        return points
+    # Corners, which matter most, and enough points between them for an edge that bends.
+    corners = cv2.approxPolyDP(rim, 0.7, True)[:, 0]
+    extreme = points[np.concatenate([points.argmin(axis=0), points.argmax(axis=0)])]
+    return np.concatenate([corners[:: max(1, len(corners) // 40)], points[:: len(points) // 32], extreme])
