@@ -50,7 +50,9 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "pytracking.testing": ("pytracking.api", "pytracking.registry", "pytracking.host", "ltr.admin"),
     # floor 3 and roof
     "pytracking.evaluation": ("pytracking.api", "pytracking.registry", "pytracking.host", "ltr.admin",
-                              "ltr.dataset.readers", "ltr.data.image_io"),
+                              "pytracking.components.weights", "ltr.dataset.readers", "ltr.data.image_io"),
+    "pytracking.evaluation.datasets": ("pytracking.evaluation.sequence", "pytracking.evaluation.video_source",
+                                       "ltr.admin", "ltr.dataset", "ltr.data.image_io"),
     "pytracking.analysis": ("pytracking.evaluation.results", "pytracking.evaluation.sequence",
                             "pytracking.evaluation.datasets", "ltr.dataset.readers", "ltr.admin"),
     "pytracking.visualization": ("pytracking.api", "ltr.admin", "ltr.ops"),
