@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ltr.dataset.animated_stills.cutouts import crop_cutout, region_mask, shape_mask
+from ltr.dataset.animated_stills.cutouts import crop_cutout, region_mask, scaled_window, shape_mask
 from ltr.dataset.animated_stills.photos import PhotoFolder
 from ltr.dataset.rendering.material import Cutout, recolour
 from ltr.dataset.rendering.shapes import radial_mask, random_radius
@@ -31,13 +31,11 @@ class PhotoMaterial:
         index = int(rng.choice(pool))
         if index == avoid:
             index = int(rng.choice(pool))
-        rgb, index = self.photos.photo(index)
-        return self._cut(rng, rgb, index, side)
+        return self._cut(rng, index, side)
 
     def sibling(self, rng: np.random.Generator, cutout: Cutout, side: float) -> Cutout:
         """Another piece of the same photo."""
-        rgb, index = self.photos.photo(cutout.source)
-        return self._cut(rng, rgb, index, side)
+        return self._cut(rng, cutout.source, side)
 
     def wardrobe(self, rng: np.random.Generator) -> int:
         """Any photo."""
@@ -45,12 +43,12 @@ class PhotoMaterial:
 
     def texture(self, rng: np.random.Generator, source: int, height: int, width: int) -> np.ndarray:
         """A patch of a photo, at a scale at which it looks like cloth, in changed colours."""
-        rgb, _ = self.photos.photo(source)
-        photo_h, photo_w = rgb.shape[:2]
+        levels, _ = self.photos.pyramid(source)
+        photo_h, photo_w = levels[0].shape[:2]
         zoom = float(np.exp(rng.uniform(np.log(0.8), np.log(4.0))))
         crop_h, crop_w = min(max(int(height * zoom), 3), photo_h), min(max(int(width * zoom), 3), photo_w)
         top, left = int(rng.integers(photo_h - crop_h + 1)), int(rng.integers(photo_w - crop_w + 1))
-        patch = cv2.resize(rgb[top : top + crop_h, left : left + crop_w], (width, height), interpolation=cv2.INTER_AREA)
+        patch = scaled_window(levels, (left, top, left + crop_w, top + crop_h), (width, height))
         return recolour(patch, rng, 0.3)
 
     def region(self, rng: np.random.Generator, source: int, side: float) -> np.ndarray:
@@ -60,7 +58,7 @@ class PhotoMaterial:
         labels = self.photos.labels(source)
         if labels is not None:
             share = side * side / (height * width)
-            mask = region_mask(rng, labels, (0.2 * share, 1.2 * share), whole=True)
+            mask = region_mask(rng, labels, (0.2 * share, 1.2 * share))
             if mask is not None:
                 return mask
         grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
@@ -76,9 +74,10 @@ class PhotoMaterial:
         mask[tops[best] : tops[best] + box_h, lefts[best] : lefts[best] + box_w] = shape
         return mask
 
-    def _cut(self, rng: np.random.Generator, rgb: np.ndarray, index: int, side: float) -> Cutout:
+    def _cut(self, rng: np.random.Generator, index: int, side: float) -> Cutout:
+        levels, index = self.photos.pyramid(index)
         labels = self.photos.labels(index)
-        mask = None if labels is None else region_mask(rng, labels, (0.01, 0.35), whole=True)
+        mask = None if labels is None else region_mask(rng, labels, (0.01, 0.35))
         if mask is None:
-            mask = shape_mask(rng, *rgb.shape[:2])
-        return Cutout(*crop_cutout(rgb, mask, side, _MARGIN), index)
+            mask = shape_mask(rng, *levels[0].shape[:2])
+        return Cutout(*crop_cutout(levels, mask, side, _MARGIN), index)

@@ -39,7 +39,7 @@ class PhotoFolder:
         self.regions = _match_regions(self.paths, regions) if regions is not None else {}
         self.with_regions = sorted(self.regions)
         self.broken: set[int] = set()
-        self._photos: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._photos: OrderedDict[int, list[np.ndarray]] = OrderedDict()
         self._labels: OrderedDict[int, np.ndarray | None] = OrderedDict()
 
     def __len__(self) -> int:
@@ -55,27 +55,33 @@ class PhotoFolder:
         Raises:
             UserError: no photo of the folder can be read.
         """
+        levels, own = self.pyramid(index)
+        return levels[0], own
+
+    def pyramid(self, index: int) -> tuple[list[np.ndarray], int]:
+        """As `photo`, with the photo at full, half and quarter resolution, from which it is quickly scaled down."""
         for step in range(len(self.paths)):
             own = (index + step) % len(self.paths)
             if own in self._photos:
                 self._photos.move_to_end(own)
                 return self._photos[own], own
             if own not in self.broken and (photo := self._read(own)) is not None:
-                self._photos[own] = photo
+                half = cv2.resize(photo, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+                self._photos[own] = [photo, half, cv2.resize(half, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)]
                 if len(self._photos) > self.capacity:
                     self._photos.popitem(last=False)
-                return photo, own
+                return self._photos[own], own
         raise UserError(f"none of the {len(self.paths)} photos in {self.folder} can be read; replace them")
 
     def labels(self, index: int) -> np.ndarray | None:
-        """Label map (H, W) of photo `index` at its reduced size, None where there is none that can be used."""
+        """Label map (H, W) uint8 of photo `index` at its reduced size, None where there is none that can be used."""
         if index not in self.regions:
             return None
         if index not in self._labels:
             labels = cv2.imread(str(self.regions[index]), cv2.IMREAD_UNCHANGED)
             photo = self.photo(index)[0]
-            if labels is None or labels.ndim != 2:
-                logger.warning("region map %s is not a label map: left out", self.regions[index])
+            if labels is None or labels.ndim != 2 or labels.dtype != np.uint8:
+                logger.warning("region map %s is not a label map of 8 bits: left out", self.regions[index])
                 labels = None
             elif labels.shape != photo.shape[:2]:
                 labels = cv2.resize(labels, photo.shape[1::-1], interpolation=cv2.INTER_NEAREST)

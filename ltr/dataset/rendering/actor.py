@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import cos, sin
 
 import numpy as np
 
@@ -31,6 +32,15 @@ class Part:
         """Sprite pixels to object coordinates -> (len(frames), 3, 3)."""
         rest = shift(self.place)[None]
         return rest.repeat(len(frames), axis=0) if self.swing is None else swings(self.swing[frames], self.pivot) @ rest
+
+    def placing_in(self, frame: int) -> np.ndarray:
+        """The same in one frame -> (3, 3)."""
+        x, y = self.place
+        if self.swing is None:
+            return np.array(((1.0, 0.0, x), (0.0, 1.0, y), (0.0, 0.0, 1.0)))
+        angle, (pivot_x, pivot_y) = float(self.swing[frame]), self.pivot
+        c, s, x, y = cos(angle), sin(angle), x - pivot_x, y - pivot_y
+        return np.array(((c, -s, c * x - s * y + pivot_x), (s, c, s * x + c * y + pivot_y), (0.0, 0.0, 1.0)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,40 +79,41 @@ class Actor:
         reach = 0.5 * local_scale(poses)[:, None]
         for part in self.parts:
             rim = self._project(poses, part, part.sprite.outline, frames)
-            low = np.minimum(low, rim.min(axis=1))
-            high = np.maximum(high, rim.max(axis=1))
+            low = np.minimum(low, rim.min(axis=2))
+            high = np.maximum(high, rim.max(axis=2))
         return np.concatenate([low - reach + 0.5, high - low + 2.0 * reach], axis=1)
 
     def inside_points(self, frames: np.ndarray) -> np.ndarray:
-        """A sample of the silhouette's points in the given frames -> (len(frames), P, 2) frame pixels."""
+        """A sample of the silhouette's points in the given frames -> (len(frames), 2, P) frame pixels."""
         poses, thin = self.poses.at(frames), len(self.parts)
-        points = [self._project(poses, part, part.sprite.inside[thin // 2 :: thin], frames) for part in self.parts]
-        return np.concatenate(points, axis=1)
+        points = [self._project(poses, part, part.sprite.inside[:, thin // 2 :: thin], frames) for part in self.parts]
+        return np.concatenate(points, axis=2)
 
     def covers(self, points: np.ndarray, frames: np.ndarray) -> np.ndarray:
-        """Which frame points (len(frames), P, 2) this body hides -> (len(frames), P) bool.
+        """Which frame points (len(frames), 2, P) this body hides -> (len(frames), P) bool.
 
         Approximate: without deformation and swing, and only by its two largest parts.
         """
-        back = np.linalg.inv(self.poses.at(frames))
-        at_rest = transform(back, points)
-        hidden = np.zeros(points.shape[:2], bool)
+        at_rest = transform(np.linalg.inv(self.poses.at(frames)), points)
+        hidden = np.zeros((len(frames), points.shape[2]), bool)
         for part in sorted(self.parts, key=lambda part: -part.sprite.rgba.size)[:2]:
-            pixel = np.rint(at_rest - part.place).astype(np.int64)
-            height, width = part.sprite.alpha.shape
-            within = (pixel >= 0).all(axis=2) & (pixel < (width, height)).all(axis=2)
-            pixel[~within] = 0
-            hidden |= within & (part.sprite.alpha[pixel[..., 1], pixel[..., 0]] > 127)
+            x = np.rint(at_rest[:, 0] - part.place[0]).astype(np.int64)
+            y = np.rint(at_rest[:, 1] - part.place[1]).astype(np.int64)
+            alpha = part.sprite.alpha
+            within = (x >= 0) & (x < alpha.shape[1]) & (y >= 0) & (y < alpha.shape[0])
+            hidden[within] |= alpha[y[within], x[within]] > 127
         return hidden
 
-    def outline(self, part: Part, frame: int) -> np.ndarray:
-        """The rim of one part in one frame -> (N, 2) frame pixels."""
-        frames = np.array([frame])
-        rim: np.ndarray = self._project(self.poses.at(frames), part, part.sprite.outline, frames)[0]
-        return rim
-
     def _project(self, poses: np.ndarray, part: Part, points: np.ndarray, frames: np.ndarray) -> np.ndarray:
-        """Points (N, 2) of a part's sprite in the given frames -> (len(frames), N, 2) frame pixels."""
+        """Points (2, N) of a part's sprite in the given frames -> (len(frames), 2, N) frame pixels."""
         if self.waves is None:
             return transform(poses @ part.placing(frames), points)
         return transform(poses, self.waves.forward(transform(part.placing(frames), points), frames))
+
+    def rim(self, part: Part, frame: int) -> np.ndarray:
+        """The rim of one part in one frame -> (2, N) frame pixels."""
+        matrix = self.poses.matrix(frame)
+        if self.waves is None:
+            return transform(matrix @ part.placing_in(frame), part.sprite.outline)
+        at_rest = transform(part.placing_in(frame), part.sprite.outline)[None]
+        return transform(matrix, self.waves.forward(at_rest, np.array([frame]))[0])

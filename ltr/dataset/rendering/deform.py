@@ -26,16 +26,16 @@ class WaveField:
     phase: np.ndarray
 
     def displacement(self, points: np.ndarray, frames: np.ndarray) -> np.ndarray:
-        """Displacements of points (F, N, 2) at times (F,) -> (F, N, 2) pixels."""
-        angles = points @ self.wave.T + (np.asarray(frames)[:, None] * self.rate + self.phase)[:, None, :]
-        return np.sin(angles) @ self.amplitude
+        """Displacements of points (F, 2, N) at times (F,) -> (F, 2, N) pixels."""
+        angles = self.wave @ points + (np.multiply.outer(frames, self.rate) + self.phase)[:, :, None]
+        return self.amplitude.T @ np.sin(angles, out=angles)
 
     def forward(self, points: np.ndarray, frames: np.ndarray) -> np.ndarray:
-        """Where points (F, N, 2) of the object at rest are at times (F,)."""
+        """Where points (F, 2, N) of the object at rest are at times (F,)."""
         return points + self.displacement(points, frames)
 
     def inverse(self, points: np.ndarray, frames: np.ndarray, iterations: int = 6) -> np.ndarray:
-        """Which points of the object at rest are now at `points` (F, N, 2), by fixed-point iteration."""
+        """Which points of the object at rest are now at `points` (F, 2, N), by fixed-point iteration."""
         rest = points
         for _ in range(iterations):
             rest = points - self.displacement(rest, frames)

@@ -55,8 +55,8 @@ class Director:
         nearer = rng.uniform(size=len(others)) < nearer_share
         front = [actor for actor, near in zip(others, nearer, strict=True) if near]
         behind = [actor for actor, near in zip(others, nearer, strict=True) if not near]
-        path = target.boxes(np.arange(self._num_frames))
-        path = path[:, :2] + 0.5 * path[:, 2:]
+        boxes = target.boxes(np.arange(self._num_frames))
+        path = boxes[:, :2] + 0.5 * boxes[:, 2:]
         front += [self._occluder(path, side) for _ in range(rng.poisson(level.occluders))]
         return Scene(
             name=name,
@@ -65,6 +65,7 @@ class Director:
             camera=self._camera,
             actors=(*behind, target, *front),
             target=len(behind),
+            boxes=boxes.astype(np.float32),
             look=random_look(rng, self._curves, level.look, np.diff(self._shake, axis=0, prepend=self._shake[:1])),
             min_visible=level.min_visible,
         )
@@ -79,12 +80,12 @@ class Director:
 
     def _in_place(self, side: float) -> Actor:
         """A target that is part of the background and moves with it."""
-        rng, middle = self._rng, np.array([self._num_frames // 2])
-        zoom = float(local_scale(self._camera.at(middle))[0])
+        rng, middle = self._rng, self._num_frames // 2
+        zoom = float(local_scale(self._camera.at(np.array([middle])))[0])
         alpha = self._material.region(rng, self._source, side / zoom)
         sprite = make_sprite(self._background, alpha)
         # Aim the camera so that the target is in the picture in the middle of the sequence.
-        seen = transform(self._camera.at(middle), sprite.inside.mean(axis=0, keepdims=True))[0, 0]
+        seen = transform(self._camera.matrix(middle), sprite.inside.mean(axis=1, keepdims=True))[:, 0]
         goal = np.array([self._size[1], self._size[0]]) * rng.uniform(0.25, 0.75, 2)
         self._camera = replace(self._camera, centre=self._camera.centre + goal - seen)
         return Actor((Part(sprite, (0.0, 0.0)),), self._camera, drawn=False)
@@ -164,9 +165,9 @@ class Director:
         """The background's colours where a path begins, to be approached by `share`."""
         if share <= 0.0:
             return None
-        back = np.linalg.inv(self._camera.at(np.array([0])))
+        back = np.linalg.inv(self._camera.matrix(0))
         height, width = self._background.shape[:2]
-        x, y = np.clip(transform(back, path[:1])[0, 0], 0, [width - 1, height - 1]).astype(int).tolist()
+        x, y = np.clip(transform(back, path[:1].T)[:, 0], 0, [width - 1, height - 1]).astype(int).tolist()
         reach = int(max(side, 8.0))
         patch = self._background[max(y - reach, 0) : y + reach + 1, max(x - reach, 0) : x + reach + 1]
         mean, std = cv2.meanStdDev(patch)

@@ -12,7 +12,7 @@ import numpy as np
 from ltr.dataset.rendering.curves import CurveBank, smooth_curves
 from ltr.dataset.rendering.draw import motion_kernel
 
-_TILE = 640
+_TILE = 1024
 _TILE_STD = 36.0  # grey levels: 3.5 standard deviations fit into a byte
 
 
@@ -95,7 +95,7 @@ def _random_shade(rng: np.random.Generator, num_frames: int, strength: float) ->
 
 @lru_cache(maxsize=2)
 def _noise_tile(coarse: bool) -> np.ndarray:
-    """(640, 640, 3) uint8 noise about 128, the same in every process."""
+    """(1024, 1024, 3) uint8 noise about 128, the same in every process."""
     rng = np.random.Generator(np.random.PCG64(20_240_229))
     tile = rng.standard_normal((_TILE, _TILE, 3), dtype=np.float32)
     if coarse:
@@ -160,7 +160,7 @@ def _add_noise(frame: np.ndarray, look: Look, rng: np.random.Generator) -> np.nd
     """Sensor noise from a window of a fixed tile: drawing it anew costs more than the whole frame."""
     height, width = frame.shape[:2]
     tile = _noise_tile(look.coarse)
-    if height > _TILE // 2 or width > _TILE // 2:
+    if height >= _TILE or width >= _TILE:
         y, x = rng.integers(0, _TILE, 2)
         tile = tile.take(np.arange(y, y + height), 0, mode="wrap").take(np.arange(x, x + width), 1, mode="wrap")
     else:

@@ -1,4 +1,4 @@
-"""Plane transforms of many frames at once: arrays (F, 3, 3) acting on points `(x, y)` in pixels.
+"""Plane transforms of many frames at once: arrays (F, 3, 3) acting on points (2, N), rows x and y, in pixels.
 
 A pixel's centre has integer coordinates here (OpenCV's convention); boxes count pixel i as [i, i + 1).
 """
@@ -6,6 +6,7 @@ A pixel's centre has integer coordinates here (OpenCV's convention); boxes count
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import cos, sin
 
 import numpy as np
 
@@ -34,6 +35,20 @@ class Poses:
 
     def __len__(self) -> int:
         return len(self.centre)
+
+    def matrix(self, frame: int) -> np.ndarray:
+        """The homography of one frame, (3, 3): as `at`, in plain numbers, which for one frame is ten times faster."""
+        yaw, pitch, angle = float(self.yaw[frame]), float(self.pitch[frame]), float(self.angle[frame])
+        (scale_x, scale_y), (x, y) = self.scale[frame].tolist(), self.centre[frame].tolist()
+        along, across = cos(yaw) * scale_x, sin(yaw) * sin(pitch) * scale_y
+        down, cos_a, sin_a = cos(pitch) * scale_y, cos(angle), sin(angle)
+        far_x, far_y = -sin(yaw) * scale_x / self.focal, cos(yaw) * sin(pitch) * scale_y / self.focal
+        top = cos_a * along + x * far_x, cos_a * across - sin_a * down + x * far_y
+        mid = sin_a * along + y * far_x, sin_a * across + cos_a * down + y * far_y
+        rows = []
+        for (first, second), last in ((top, x), (mid, y), ((far_x, far_y), 1.0)):
+            rows.append((first, second, last - first * self.origin[0] - second * self.origin[1]))
+        return np.array(rows)
 
     def at(self, frames: np.ndarray) -> np.ndarray:
         """Homographies from object coordinates to the given frames -> (len(frames), 3, 3).
@@ -73,12 +88,12 @@ def shift(offset: tuple[float, float]) -> np.ndarray:
 
 
 def transform(matrices: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Apply (F, 3, 3) homographies to points (N, 2) or (F, N, 2) -> (F, N, 2)."""
-    linear = points @ np.swapaxes(matrices[:, :2, :2], 1, 2) + matrices[:, None, :2, 2]
-    depth = points @ matrices[:, 2, :2, None] + matrices[:, None, 2:, 2]
+    """Apply homographies (..., 3, 3) to points (2, N) or (..., 2, N) -> (..., 2, N)."""
+    mapped = matrices[..., :2] @ points
+    mapped += matrices[..., 2:]
     # Points behind the viewer do not occur with the poses drawn here; the bound keeps the result finite.
-    mapped: np.ndarray = linear / np.maximum(depth, 1e-3)
-    return mapped
+    out: np.ndarray = mapped[..., :2, :] / np.maximum(mapped[..., 2:, :], 1e-3)
+    return out
 
 
 def local_scale(matrices: np.ndarray) -> np.ndarray:

@@ -25,6 +25,7 @@ class Scene:
         camera: background pixels to frame pixels.
         actors: drawn in this order.
         target: index of the target in `actors`.
+        boxes: (F, 4) float32 of the target, `[x, y, w, h]` pixels.
         look: of the film.
         min_visible: share of the target that must be seen for a frame to count as visible.
     """
@@ -35,20 +36,20 @@ class Scene:
     camera: Poses
     actors: tuple[Actor, ...]
     target: int
+    boxes: np.ndarray
     look: Look
     min_visible: float
 
     def info(self) -> SequenceInfo:
         """Boxes and visibility of all frames."""
         frames = np.arange(len(self.camera))
-        boxes = self.actors[self.target].boxes(frames).astype(np.float32)
-        return SequenceInfo(boxes, self.visible_share(frames) >= self.min_visible, self.name)
+        return SequenceInfo(self.boxes, self.visible_share(frames) >= self.min_visible, self.name)
 
     def visible_share(self, frames: np.ndarray) -> np.ndarray:
         """Share of the target inside the frame and not hidden -> (len(frames),) in [0, 1], by sample points."""
         points = self.actors[self.target].inside_points(frames)
         height, width = self.size
-        x, y = points[..., 0], points[..., 1]
+        x, y = points[:, 0], points[:, 1]
         seen = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
         for actor in self.actors[self.target + 1 :]:
             seen &= ~actor.covers(points, frames)
@@ -57,7 +58,7 @@ class Scene:
     def draw(self, frame: int, rng: np.random.Generator) -> np.ndarray:
         """One frame (H, W, 3) uint8 RGB; `rng` makes its noise."""
         height, width = self.size
-        camera = self.camera.at(np.array([frame]))[0]
+        camera = self.camera.matrix(frame)
         canvas = cv2.warpPerspective(
             self.background, camera, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
         )

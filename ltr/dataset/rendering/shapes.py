@@ -5,6 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+_HALF_TURN = np.stack([np.cos(np.linspace(0.0, np.pi, 9)), np.sin(np.linspace(0.0, np.pi, 9))], axis=1)
+
 
 def radial_mask(height: int, width: int, radius: np.ndarray) -> np.ndarray:
     """A star-shaped silhouette filling a box.
@@ -73,9 +75,9 @@ def resample_polygon(vertices: np.ndarray, samples: int) -> np.ndarray:
     return np.stack([np.interp(at, length, closed[:, axis]) for axis in range(2)], axis=1)
 
 
-def capsule_outline(length: float, width_top: float, width_bottom: float, samples: int = 24) -> np.ndarray:
+def capsule_outline(length: float, width_top: float, width_bottom: float) -> np.ndarray:
     """Outline (N, 2) of an upright limb of `length`, rounded at both ends."""
-    half = np.linspace(0.0, np.pi, samples // 2)
-    top = np.stack([-0.5 * width_top * np.cos(half), -0.5 * width_top * np.sin(half)], axis=1)
-    bottom = np.stack([0.5 * width_bottom * np.cos(half), length + 0.5 * width_bottom * np.sin(half)], axis=1)
-    return np.vstack([top, bottom])
+    top = -0.5 * width_top * _HALF_TURN
+    bottom = 0.5 * width_bottom * _HALF_TURN
+    bottom[:, 1] += length
+    return np.concatenate([top, bottom])

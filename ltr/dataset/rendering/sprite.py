@@ -17,8 +17,8 @@ class Sprite:
     Attributes:
         rgba: (h, w, 4) uint8; the colours are meaningful also outside the silhouette, the fourth channel
             is its alpha, zero on a border of at least one pixel.
-        outline: (N, 2) float64, points of the silhouette's rim (pixel centres, x and y).
-        inside: (P, 2) float64, a regular sample of the silhouette's pixels.
+        outline: (2, N) float64, x and y of the silhouette's rim (pixel centres).
+        inside: (2, P) float64, a regular sample of the silhouette's pixels.
     """
 
     rgba: np.ndarray
@@ -51,17 +51,17 @@ def make_sprite(rgb: np.ndarray, alpha: np.ndarray) -> Sprite:
         solid[1:-1, 1:-1] = 1
         alpha = 255 * solid
     rims, _ = cv2.findContours(solid, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    rows, columns = np.nonzero(solid)
-    step = max(1, len(rows) // 32)
-    inside = np.stack([columns[step // 2 :: step], rows[step // 2 :: step]], axis=1)
+    flat = np.flatnonzero(solid)
+    step = max(1, len(flat) // 32)
+    inside = np.stack(np.divmod(flat[step // 2 :: step], solid.shape[1])[::-1])
     outline = np.concatenate([_thinned(rim) for rim in rims])
-    return Sprite(cv2.merge([rgb, alpha]), outline.astype(np.float64), inside.astype(np.float64))
+    return Sprite(cv2.merge([rgb, alpha]), outline.T.astype(np.float64, order="C"), inside.astype(np.float64))
 
 
 def _thinned(rim: np.ndarray) -> np.ndarray:
     """The points of a rim (N, 1, 2) that decide its bounding box, however it is turned or bent -> (M, 2)."""
     points = rim[:, 0]
-    if len(points) <= 48:
+    if len(points) <= 64:
         return points
     # Corners, which matter most, and enough points between them for an edge that bends.
     corners = cv2.approxPolyDP(rim, 0.7, True)[:, 0]
