@@ -91,7 +91,9 @@ def as_rgb_uint8(array: Any, what: str = "image") -> np.ndarray:
         raise UserError(f"{what}: the image is empty, its shape is {array.shape}")
     if array.shape[2] == 1:
         array = np.repeat(array, 3, axis=2)
-    return np.ascontiguousarray(array[:, :, :3])
+    elif array.shape[2] == 4:
+        array = array[:, :, :3]
+    return np.ascontiguousarray(array)
 
 
 def list_images(folder: str | PathLike[str]) -> list[Path]:

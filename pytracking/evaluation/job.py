@@ -163,4 +163,4 @@ def _rescue(store: ResultStore, sequence: Sequence, recording: Recording) -> str
         path = elsewhere.write(sequence.name, recording.boxes, recording.times, recording.scores)
     except (OSError, UserError) as error:
         return f"The result of {sequence.name!r} is lost: {error}"
-    return f"The result of {sequence.name!r} was saved as {path}: copy it and the files beside it when you can"
+    return f"The result of {sequence.name!r} was saved as {path}: copy it and the files beside it"

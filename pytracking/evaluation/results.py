@@ -126,7 +126,7 @@ class ResultStore:
         path = self.file(sequence_name)
         if not path.is_file():
             raise UserError(
-                f"no result of {self.tracker}:{self.parameter} for sequence {sequence_name!r}: {path} is missing"
+                f"no result of {self.tracker}:{self.parameter} for {sequence_name!r}: {path} is missing"
             )
         extra = [self.file(sequence_name, suffix) for suffix in ("_time", "_scores")]
         times, scores = (read_column(file) if file.is_file() else None for file in extra)

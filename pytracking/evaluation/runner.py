@@ -85,27 +85,25 @@ def run_dataset(
     claim_folder(store, spec, sequences)
     for sequence in skipped:
         report(Progress("skipped", sequence.name, len(sequence)))
-    lengths = {sequence.name: len(sequence) for sequence in todo}
-    done: list[Done] = []
-    failures: list[Failure] = []
-    for outcome in _outcomes(
-        [(sequence, _seed(spec, store, sequence)) for sequence in todo],
-        spec,
-        store,
-        threads,
-        report,
-        on_frame,
-    ):
-        if isinstance(outcome, Done):
-            done.append(outcome)
-            report(Progress("done", outcome.sequence))
-        else:
-            failures.append(outcome)
-            logger.error(
-                "%s: %s%s", outcome.sequence, outcome.message, outcome.trace and f"\n{outcome.trace}"
-            )
-            report(Progress("failed", outcome.sequence, lengths[outcome.sequence] - outcome.frames))
-    return RunSummary(tuple(done), tuple(sequence.name for sequence in skipped), tuple(failures))
+    jobs = [(sequence, _seed(spec, store, sequence)) for sequence in todo]
+    outcomes = []
+    for outcome in _outcomes(jobs, spec, store, threads, report, on_frame):
+        _tell(outcome, todo, report)
+        outcomes.append(outcome)
+    return RunSummary(
+        tuple(outcome for outcome in outcomes if isinstance(outcome, Done)),
+        tuple(sequence.name for sequence in skipped),
+        tuple(outcome for outcome in outcomes if isinstance(outcome, Failure)),
+    )
+
+
+def _tell(outcome: Done | Failure, todo: list[Sequence], report: Callable[[Progress], None]) -> None:
+    if isinstance(outcome, Done):
+        report(Progress("done", outcome.sequence))
+        return
+    logger.error("%s: %s%s", outcome.sequence, outcome.message, outcome.trace and f"\n{outcome.trace}")
+    length = next(len(sequence) for sequence in todo if sequence.name == outcome.sequence)
+    report(Progress("failed", outcome.sequence, length - outcome.frames))
 
 
 def _outcomes(
@@ -171,7 +169,7 @@ def _check_first_box(sequence: Sequence, store: ResultStore) -> None:
     first = store.read(sequence.name).boxes[0]
     if np.abs(first - sequence.init_bbox()).max() > _SAME_BOX:
         raise UserError(
-            f"{store.file(sequence.name)} starts at box {first.tolist()}, but sequence {sequence.name!r} of "
-            f"data set {sequence.dataset!r} at {sequence.init_bbox()}: it is the result of another sequence of "
-            "that name, or its ground truth has changed. Choose another --runid or --results, or remove that file"
+            f"{store.file(sequence.name)} starts at {first.tolist()}, sequence {sequence.name!r} of "
+            f"data set {sequence.dataset!r} at {sequence.init_bbox()}: it belongs to another sequence of that "
+            "name, or the ground truth has changed. Choose another --runid or --results, or remove that file"
         )

@@ -64,7 +64,7 @@ def load(path: Path | None) -> SequenceList:
 
 def _nothing_found(root: Path) -> str:
     return (
-        f"no sequences in {root}. Looked for <sequence>/img/*.jpg (or png, bmp, ...; also without img/) with "
+        f"no sequences in {root}. Looked for <sequence>/img/*.jpg (or png; also without img/) with "
         f"{' or '.join(ANNOTATIONS)} in <sequence>, for the same in the folder itself, and for <name>.mp4 (or "
         "avi, mkv, ...) with <name>.txt. A ground truth has one line x,y,w,h per frame"
     )
