@@ -108,7 +108,7 @@ def test_metadata_states_licence_and_python(wheel: zipfile.ZipFile) -> None:
     assert facts["Requires-Python"] == ">=3.10"
 
 
-@pytest.mark.parametrize("script", ["pytracking-run", "pytracking-video", "pytracking-analyze", "ltr-train"])
+@pytest.mark.parametrize("script", ["pytracking-run", "pytracking-video", "pytracking-analyze", "ltr-train", "ltr-curve"])
 def test_console_script_resolves(script: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Each command has a help that fits a screen and shows an example, and takes its arguments as a list."""
     module, _, function = pyproject()["project"]["scripts"][script].partition(":")
