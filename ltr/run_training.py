@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,9 +45,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="change settings, nested ones with dots",
     )
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
-    parser.add_argument(
-        "--workspace", type=Path, metavar="DIR", help="default: [paths] workspace of local.toml"
-    )
+    parser.add_argument("--workspace", type=Path, metavar="DIR", help="default: [paths] workspace of local.toml")
     parser.add_argument(
         "--resume",
         action=argparse.BooleanOptionalAction,
@@ -53,13 +53,9 @@ def make_parser() -> argparse.ArgumentParser:
         help="go on from the training state, if there is one (default)",
     )
     parser.add_argument("--seed", type=int, help="short for --set seed=N")
-    parser.add_argument(
-        "--workers", type=_count, metavar="N", help="processes that load data; same data for any N"
-    )
+    parser.add_argument("--workers", type=_count, metavar="N", help="processes that load data; same data for any N")
     parser.add_argument("--threads", type=_count, metavar="N", help="CPU threads of the training process")
-    parser.add_argument(
-        "--list", action="store_true", help="show modules and settings, or one setting's values"
-    )
+    parser.add_argument("--list", action="store_true", help="show modules and settings, or one setting's values")
     parser.add_argument("--verbose", action="store_true", help="log more")
     return parser
 
@@ -154,34 +150,47 @@ def _list(args: argparse.Namespace) -> int:
 
 
 class ProgressBar:
-    """A bar per pass, on stderr; nothing where stderr is not a terminal or tqdm is not installed."""
+    """A bar per pass on stderr; where that is no terminal, or tqdm is missing, a line in the log now and then."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds_between_lines: float = 60.0) -> None:
         self._bar: Any = None
         self._pass: tuple[str, int] | None = None
+        self._seconds = seconds_between_lines
+        self._last_line = time.monotonic()
+        self._stack = ExitStack()
         self._make = _tqdm()
 
     def __enter__(self) -> ProgressBar:
+        if self._make is not None:
+            from tqdm.contrib.logging import logging_redirect_tqdm
+
+            self._stack.enter_context(logging_redirect_tqdm())
         return self
 
     def __exit__(self, *error: object) -> None:
         self._close()
+        self._stack.close()
 
     def show(self, progress: Progress) -> None:
         """Draws one step."""
+        title = f"{progress.phase} {progress.epoch}/{progress.max_epochs}"
+        loss = "" if progress.loss is None else f"loss {progress.loss:.4g}, "
+        rates = f"{progress.samples_per_second:.1f} samples/s, data wait {progress.data_wait:.0%}"
         if self._make is None:
+            if time.monotonic() - self._last_line >= self._seconds:
+                self._last_line = time.monotonic()
+                log.info("%s: batch %d/%d, %s%s", title, progress.batch, progress.num_batches, loss, rates)
             return
         if self._pass != (progress.phase, progress.epoch):
             self._close()
             self._pass = (progress.phase, progress.epoch)
-            title = f"{progress.phase} {progress.epoch}/{progress.max_epochs}"
-            self._bar = self._make(total=progress.num_batches, desc=title, unit="batch", leave=False)
-        loss = "" if progress.loss is None else f"loss {progress.loss:.4g}, "
-        self._bar.set_postfix_str(
-            f"{loss}{progress.samples_per_second:.1f} samples/s, data wait {progress.data_wait:.0%}",
-            refresh=False,
-        )
+            self._bar = self._make(
+                total=progress.num_batches, initial=progress.batch - 1, desc=title, unit="batch", leave=False
+            )
+        self._bar.set_postfix_str(f"{loss}{rates}", refresh=False)
         self._bar.update(progress.batch - self._bar.n)
+        if progress.batch == progress.num_batches:
+            self._close()
 
     def _close(self) -> None:
         if self._bar is not None:

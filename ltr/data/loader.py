@@ -47,9 +47,7 @@ class _Guarded(Dataset[Any]):
         except UserError as error:
             return _Failure(str(error), by_user=True)
         except Exception as error:
-            where = (
-                "" if isinstance(error, SampleError) else f"{type(error).__name__}, sample index {index}: "
-            )
+            where = "" if isinstance(error, SampleError) else f"{type(error).__name__}, sample index {index}: "
             return _Failure(f"{where}{error}\n{traceback.format_exc()}", by_user=False)
 
 
@@ -186,9 +184,7 @@ def collate(samples: list[dict[str, torch.Tensor] | _Failure]) -> Batch | _Failu
     batch: Batch = {}
     for sample in whole:
         if sample.keys() != whole[0].keys():
-            raise ValueError(
-                f"samples of one batch have different entries: {sorted(whole[0])} and {sorted(sample)}"
-            )
+            raise ValueError(f"samples of one batch have different entries: {sorted(whole[0])} and {sorted(sample)}")
     for key in whole[0]:
         shapes = {tuple(sample[key].shape) for sample in whole}
         if len(shapes) > 1:

@@ -167,9 +167,7 @@ def _probabilities(datasets: list[VideoDataset], weights: Sequence[float] | None
     if given.shape != (len(datasets),):
         raise ValueError(f"{len(datasets)} data sets but {given.size} weights")
     if not np.isfinite(given).all() or (given < 0).any() or given.sum() <= 0:
-        raise ValueError(
-            f"weights of data sets must be finite, not negative and not all zero: {given.tolist()}"
-        )
+        raise ValueError(f"weights of data sets must be finite, not negative and not all zero: {given.tolist()}")
     return given / given.sum()
 
 

@@ -53,11 +53,7 @@ class EmaWeights:
     def load_state_dict(self, state: dict[str, object]) -> None:
         """Goes on from ``state_dict``."""
         steps, average = state["steps"], state["average"]
-        if (
-            not isinstance(steps, int)
-            or not isinstance(average, dict)
-            or average.keys() != self.average.keys()
-        ):
+        if not isinstance(steps, int) or not isinstance(average, dict) or average.keys() != self.average.keys():
             raise ValueError("the averaged weights in the training state are not of this net")
         self.steps = steps
         for name, value in average.items():

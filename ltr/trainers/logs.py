@@ -27,9 +27,7 @@ class EpochLog:
 
     def __init__(self, path: Path, epochs_done: int) -> None:
         self.path = path
-        self.rows = (
-            [row for row in read_log(path) if int(row["epoch"]) <= epochs_done] if path.exists() else []
-        )
+        self.rows = [row for row in read_log(path) if int(row["epoch"]) <= epochs_done] if path.exists() else []
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Adds the line of an epoch; a figure that earlier lines do not have gets a new column."""
@@ -55,9 +53,7 @@ def read_log(path: Path) -> list[dict[str, str]]:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
     except (KeyError, ValueError, TypeError, csv.Error) as error:
-        raise UserError(
-            f"{path} is not a training log (no column 'epoch' with whole numbers): move it away"
-        ) from error
+        raise UserError(f"{path} is not a training log (no column 'epoch' with whole numbers): move it away") from error
     return rows
 
 

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
 from ltr.admin.errors import UsageError, UserError, unknown_name
-from ltr.trainers.experiment import Experiment
+
+if TYPE_CHECKING:
+    from ltr.trainers.experiment import Experiment  # brings torch, which finding a name does not need
 
 PACKAGE = "ltr.train_settings"
 GROUP = "ltr.train_settings"
@@ -119,7 +121,7 @@ def load_setting(module: str, setting: str) -> TrainSetting:
     for function in ("settings", "build"):
         if not callable(getattr(loaded, function, None)):
             raise UserError(f"{loaded.__name__} has no function {function}(): see docs/training.md")
-    return cast(TrainSetting, TrainSetting(loaded.settings, loaded.build))
+    return TrainSetting(loaded.settings, loaded.build)
 
 
 def _import(dotted: str, entry: SettingsEntry) -> ModuleType:

@@ -184,10 +184,16 @@ def check_finite(net: torch.nn.Module, step: int) -> None:
 
 def random_state() -> dict[str, Any]:
     """State of all global random generators (python, numpy, torch, CUDA)."""
-    kind, keys, pos, has_gauss, gauss = np.random.get_state(legacy=True)  # type: ignore[misc]  # noqa: NPY002
+    numpy = np.random.get_state(legacy=False)  # noqa: NPY002 - nets and losses of others may use it
     return {
         "python": random.getstate(),
-        "numpy": [str(kind), torch.from_numpy(keys.astype(np.int64)), int(pos), int(has_gauss), float(gauss)],
+        "numpy": [
+            numpy["bit_generator"],
+            torch.from_numpy(numpy["state"]["key"].astype(np.int64)),
+            int(numpy["state"]["pos"]),
+            int(numpy["has_gauss"]),
+            float(numpy["gauss"]),
+        ],
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
     }
@@ -197,8 +203,9 @@ def set_random_state(state: dict[str, Any]) -> None:
     """Restores ``random_state``; CUDA's only where the number of devices is the same."""
     version, internal, gauss_next = state["python"]
     random.setstate((version, tuple(internal), gauss_next))
-    kind, keys, pos, has_gauss, gauss = state["numpy"]
-    np.random.set_state((kind, keys.numpy().astype(np.uint32), pos, has_gauss, gauss))  # noqa: NPY002
+    kind, key, pos, has_gauss, gauss = state["numpy"]
+    key = key.numpy().astype(np.uint32)
+    np.random.set_state((kind, key, pos, has_gauss, gauss))  # noqa: NPY002
     torch.set_rng_state(state["torch"].cpu())
     if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all([s.cpu() for s in state["cuda"]])

@@ -112,9 +112,7 @@ class Trainer:
         if path.exists():
             self._state.load(path)
             position = self._state.position
-            log.info(
-                "going on in %s after %d epochs, %d batches", self.workdir, position.epoch, position.batch
-            )
+            log.info("going on in %s after %d epochs, %d batches", self.workdir, position.epoch, position.batch)
         else:
             log.info("training in %s on %s", self.workdir, self.device)
 
@@ -145,11 +143,7 @@ class Trainer:
             position.step += 1
             if not self._report("train", position.batch, num_batches, clock):
                 break
-            if (
-                e.checkpoint_every
-                and position.step % e.checkpoint_every == 0
-                and position.batch < num_batches
-            ):
+            if e.checkpoint_every and position.step % e.checkpoint_every == 0 and position.batch < num_batches:
                 position.seconds, position.data_seconds, position.samples = clock.totals()
                 self._flush()
                 self._state.save(self.workdir / files.STATE)
@@ -216,7 +210,8 @@ class Trainer:
         position.epoch += 1
         figures = {f"train_{name}": value for name, value in training.items()}
         figures.update({f"val_{name}": value for name, value in validation.items()})
-        figures.update({"lr" if i == 0 else f"lr_{i}": rate for i, rate in enumerate(rates)})
+        shown = rates if len(set(rates)) > 1 else rates[:1]
+        figures.update({"lr" if i == 0 else f"lr_{i}": rate for i, rate in enumerate(shown)})
         seconds = max(position.seconds, 1e-9)
         self._log.append(
             {
@@ -247,9 +242,7 @@ class Trainer:
             figure = validation[e.best_figure]
             if not math.isfinite(figure):
                 log.warning("validation figure %s is %s: it cannot be the best", e.best_figure, figure)
-            elif position.best is None or (
-                figure > position.best if e.higher_is_better else figure < position.best
-            ):
+            elif position.best is None or (figure > position.best if e.higher_is_better else figure < position.best):
                 position.best, position.best_epoch = figure, position.epoch
                 names.append(files.BEST)
         facts = {

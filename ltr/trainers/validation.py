@@ -62,7 +62,5 @@ def validate(
                 "kept. Lower the learning rate, clip gradients, or use precision fp32."
             ) from None
     if experiment.best_figure not in figures:
-        raise UserError(
-            f"best_figure '{experiment.best_figure}' is not among the actor's figures: {sorted(figures)}"
-        )
+        raise UserError(f"best_figure '{experiment.best_figure}' is not among the actor's figures: {sorted(figures)}")
     return figures

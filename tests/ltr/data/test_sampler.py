@@ -39,9 +39,7 @@ class Numbered(VideoDataset):
         return [np.full((4, 4, 3), i, np.uint8) for i in frame_ids]
 
 
-def numbers(
-    template_frames: Any, template_boxes: Any, search_frames: Any, search_boxes: Any, rng: Any
-) -> Any:
+def numbers(template_frames: Any, template_boxes: Any, search_frames: Any, search_boxes: Any, rng: Any) -> Any:
     for frame, box in zip(template_frames + search_frames, template_boxes + search_boxes, strict=True):
         assert frame[0, 0, 0] == box[0]
     return {
@@ -65,9 +63,7 @@ def test_a_sample_depends_on_seed_and_index_alone() -> None:
 @pytest.mark.parametrize("order", ["symmetric", "causal"])
 def test_frames_stay_within_the_gap_and_differ(order: Any) -> None:
     visible = np.arange(40) % 3 != 0
-    sampler = TrackingSampler(
-        [Numbered(visible=visible)], None, numbers, 10, 2, 3, max_gap=9, frame_order=order
-    )
+    sampler = TrackingSampler([Numbered(visible=visible)], None, numbers, 10, 2, 3, max_gap=9, frame_order=order)
     before = after = 0
     for index in range(200):
         sample = sampler[index]

@@ -30,11 +30,15 @@ class ToyVideos(VideoDataset):
 
     def __init__(self, num_sequences: int = 6, seed: int = 0, broken: int = -1, crash: int = -1) -> None:
         self.num_sequences, self.seed, self.broken, self.crash = num_sequences, seed, broken, crash
+        self.infos = [self._info(seq_id) for seq_id in range(num_sequences)]
 
     def __len__(self) -> int:
         return self.num_sequences
 
     def sequence_info(self, seq_id: int) -> SequenceInfo:
+        return self.infos[seq_id]
+
+    def _info(self, seq_id: int) -> SequenceInfo:
         rng = rng_for(self.seed, "toy", seq_id)
         corners = rng.integers(0, SIDE - 6, (FRAMES, 2))
         boxes = np.concatenate([corners, np.full((FRAMES, 2), 6)], axis=1).astype(np.float32)
@@ -48,9 +52,7 @@ class ToyVideos(VideoDataset):
         boxes = self.sequence_info(seq_id).boxes.astype(int)
         images = []
         for frame_id in frame_ids:
-            image = rng_for(self.seed, "noise", seq_id, frame_id).integers(
-                0, 80, (SIDE, SIDE, 3), dtype=np.uint8
-            )
+            image = rng_for(self.seed, "noise", seq_id, frame_id).integers(0, 80, (SIDE, SIDE, 3), dtype=np.uint8)
             x, y = boxes[frame_id, :2]
             image[y : y + 6, x : x + 6] = 220
             images.append(image)

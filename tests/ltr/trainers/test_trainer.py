@@ -1,0 +1,291 @@
+"""What a training does in each epoch, what it leaves behind, and how it fails."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from toy_training import default
+from toy_training.base import ToyActor, ToyNet
+
+from ltr.admin.checkpoint import NetSpec, load_train_state, read_model
+from ltr.admin.errors import UserError
+from ltr.admin.seeding import seeded
+from ltr.data.sampler import SampleError
+from ltr.trainers import trainer as trainer_module
+from ltr.trainers.experiment import Experiment, settings_facts
+from ltr.trainers.logs import read_log
+from ltr.trainers.progress import Progress
+from ltr.trainers.trainer import Trainer
+
+SHORT = replace(default.settings(), max_epochs=2)
+
+
+def build(**changes: Any) -> Experiment:
+    with seeded(0):
+        return default.build(replace(SHORT, **changes))
+
+
+def test_it_learns_and_leaves_its_files(tmp_path: Path) -> None:
+    seen: list[Progress] = []
+    experiment = build(max_epochs=8)
+    result = Trainer(experiment, tmp_path / "new" / "folder", "cpu", progress=seen.append).run()
+    folder = tmp_path / "new" / "folder"
+    names = {p.name for p in folder.iterdir()}
+    assert names == {"log.csv", "model_last.safetensors", "model_best.safetensors", "train_state.pt"}
+    rows = read_log(folder / "log.csv")
+    assert [row["epoch"] for row in rows] == [str(i) for i in range(1, 9)]
+    assert float(rows[-1]["val_distance"]) < 0.6 * float(rows[0]["val_distance"])
+    assert [float(row["lr"]) for row in rows[:4]] == pytest.approx([0.05, 0.05, 0.005, 0.0005])
+    assert rows[0]["step"] == "6" and float(rows[0]["samples_per_s"]) > 0 and 0 <= float(rows[0]["data_wait"]) <= 1
+    best = min(float(row["val_loss"]) for row in rows)
+    assert result.best == pytest.approx(best, rel=1e-5)
+    assert float(rows[result.best_epoch - 1]["val_loss"]) == best  # type: ignore[operator]
+    assert [p.batch for p in seen[:9]] == [1, 2, 3, 4, 5, 6, 1, 2, 3]
+    assert {p.phase: p.num_batches for p in seen} == {"train": 6, "val": 3}
+    assert seen[0].loss is not None and seen[0].samples_per_second > 0
+    assert experiment.actor.epochs == list(range(8))  # type: ignore[attr-defined]
+
+
+def test_the_model_files_say_what_they_are(tmp_path: Path) -> None:
+    Trainer(build(seed=7), tmp_path, "cpu").run()
+    model = read_model(tmp_path / "model_last.safetensors")
+    assert model.spec == NetSpec("toy_net", {"channels": 4})
+    facts = model.facts
+    assert (facts["epoch"], facts["step"], facts["seed"]) == (2, 12, 7)
+    assert facts["settings"]["optim.lr"] == 0.05
+    assert facts["metrics"]["val_loss"] == pytest.approx(
+        float(read_log(tmp_path / "log.csv")[-1]["val_loss"]), rel=1e-5
+    )
+    ToyNet(4).load_state_dict(model.tensors)
+
+
+@pytest.mark.parametrize("higher", [False, True])
+def test_the_best_model_is_by_the_figure_that_was_named(tmp_path: Path, higher: bool) -> None:
+    experiment = build(max_epochs=5)
+    experiment.best_figure, experiment.higher_is_better = "decay", higher
+    experiment.save_dtype = torch.float16
+    result = Trainer(experiment, tmp_path, "cpu").run()
+    figures = [float(row["val_decay"]) for row in read_log(tmp_path / "log.csv")]
+    assert result.best_epoch == 1 + figures.index((max if higher else min)(figures))
+    best = read_model(tmp_path / "model_best.safetensors")
+    assert best.facts["epoch"] == result.best_epoch
+    assert best.tensors["body.0.weight"].dtype == torch.float16
+
+
+def test_a_best_figure_that_is_not_there_is_named(tmp_path: Path) -> None:
+    experiment = build()
+    experiment.best_figure = "iou"
+    with pytest.raises(UserError, match=r"best_figure 'iou' is not among .*\['decay', 'distance', 'loss'\]"):
+        Trainer(experiment, tmp_path, "cpu").run()
+
+
+def test_without_validation_there_is_no_best(tmp_path: Path) -> None:
+    result = Trainer(build(validate=False), tmp_path, "cpu").run()
+    assert result.best is None
+    assert not (tmp_path / "model_best.safetensors").exists()
+    assert "val_loss" not in read_log(tmp_path / "log.csv")[0]
+
+
+def test_validation_sees_the_same_samples_and_moves_nothing(tmp_path: Path) -> None:
+    experiment = build(max_epochs=3)
+    for group in experiment.optimizer.param_groups:
+        group["lr"] = 0.0
+    for module in experiment.net.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 0.0
+    before = {name: value.clone() for name, value in experiment.net.state_dict().items()}
+    Trainer(experiment, tmp_path, "cpu").run()
+    assert len({row["val_loss"] for row in read_log(tmp_path / "log.csv")}) == 1
+    for name, value in experiment.net.state_dict().items():
+        assert name.endswith("num_batches_tracked") or torch.equal(value, before[name])
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_mixed_precision(tmp_path: Path, precision: Any) -> None:
+    experiment = build(precision=precision)
+    types: list[torch.dtype] = []
+    experiment.net.register_forward_hook(lambda module, args, out: types.append(out.dtype))
+    Trainer(experiment, tmp_path, "cpu").run()
+    assert set(types) == {torch.bfloat16 if precision == "bf16" else torch.float16}
+    assert experiment.net.body[0].weight.dtype == torch.float32  # type: ignore[index]
+    state = load_train_state(tmp_path / "train_state.pt")["scaler"]
+    assert bool(state) == (precision == "fp16")
+    assert float(read_log(tmp_path / "log.csv")[-1]["train_distance"]) < 0.3
+
+
+def test_gradients_are_clipped(tmp_path: Path) -> None:
+    norms: list[float] = []
+    experiment = build(max_epochs=1)
+    experiment.grad_clip = 1e-3
+
+    def note(*args: Any) -> None:
+        grads = [p.grad for p in experiment.net.parameters() if p.grad is not None]
+        norms.append(float(torch.linalg.vector_norm(torch.cat([g.flatten() for g in grads]))))
+
+    experiment.optimizer.register_step_pre_hook(note)
+    Trainer(experiment, tmp_path, "cpu").run()
+    assert len(norms) == 6 and max(norms) <= 1.001e-3
+
+
+def test_the_average_of_the_weights_is_validated_and_saved(tmp_path: Path) -> None:
+    experiment = build(ema_decay=0.6)
+    validated: list[torch.Tensor] = []
+
+    def note(module: torch.nn.Module, args: Any) -> None:
+        if not module.training:
+            validated.append(module.body[0].weight.detach().clone())  # type: ignore[index, union-attr]
+
+    experiment.net.register_forward_pre_hook(note)
+    Trainer(experiment, tmp_path, "cpu").run()
+    saved = read_model(tmp_path / "model_last.safetensors").tensors["body.0.weight"]
+    assert torch.equal(saved, validated[-1])
+    assert not torch.equal(saved, experiment.net.body[0].weight)  # type: ignore[index]
+    state = load_train_state(tmp_path / "train_state.pt")
+    assert torch.equal(state["ema"]["average"]["body.0.weight"], saved)
+    assert torch.equal(state["net"]["body.0.weight"], experiment.net.body[0].weight)  # type: ignore[index]
+
+
+@pytest.mark.parametrize("waiting", [1, 20])
+def test_a_loss_that_is_not_finite_names_its_part(
+    tmp_path: Path, waiting: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Accelerator:
+        type = "elsewhere"
+
+    trainer = Trainer(build(poison=9), tmp_path, "cpu")
+    if waiting > 1:  # as on an accelerator: figures are fetched together, some steps later
+        monkeypatch.setattr(trainer_module, "FLUSH_EVERY", waiting)
+        monkeypatch.setattr(trainer, "device", Accelerator())
+        monkeypatch.setattr(trainer_module, "autocast", lambda *args: torch.autocast("cpu", enabled=False))
+        monkeypatch.setattr(trainer_module, "to_device", lambda batch, device: (batch, 4))
+        monkeypatch.setattr(trainer_module, "validate", lambda *args: {"loss": 1.0})
+    with pytest.raises(
+        UserError, match=r"distance = nan in epoch 2, batch 4 \(samples 12 to 15.*learning rate"
+    ) as caught:
+        trainer.run()
+    assert "decay" not in str(caught.value)
+    state = load_train_state(tmp_path / "train_state.pt")
+    assert state["position"]["epoch"] == 1
+    assert all(torch.isfinite(value).all() for value in state["net"].values())
+    assert len(read_log(tmp_path / "log.csv")) == 1
+
+
+def test_a_validation_loss_that_is_not_finite_stops(tmp_path: Path) -> None:
+    experiment = build()
+    plain = experiment.actor
+
+    class Poisoned(ToyActor):
+        def __call__(self, batch: Any) -> Any:
+            loss, stats = plain(batch)
+            return (loss, stats) if self.net.training else (loss * float("inf"), stats)
+
+    experiment.actor = Poisoned(experiment.net)
+    with pytest.raises(UserError, match=r"validation loss is not finite \(loss = inf\)"):
+        Trainer(experiment, tmp_path, "cpu").run()
+    assert not (tmp_path / "train_state.pt").exists()
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
+    experiment = build(validate=False)
+    calls: list[int] = []
+
+    def spoil(*args: Any) -> None:
+        calls.append(1)
+        if len(calls) == 12:  # the last step of the second epoch
+            with torch.no_grad():
+                experiment.net.body[6].weight.fill_(float("inf"))  # type: ignore[index, union-attr]
+
+    experiment.optimizer.register_step_post_hook(spoil)
+    experiment.net.body[6] = torch.nn.Linear(1, 1, bias=False)  # type: ignore[index, operator]
+    experiment.net.body[6].forward = lambda x: x  # type: ignore[index, union-attr]
+    with pytest.raises(UserError, match=r"'body\.6\.weight' are not finite any more after step 12"):
+        Trainer(experiment, tmp_path, "cpu").run()
+    assert load_train_state(tmp_path / "train_state.pt")["position"]["epoch"] == 1
+    assert read_model(tmp_path / "model_last.safetensors").facts["epoch"] == 1
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_faulty_data_set_is_named_and_crashes(tmp_path: Path, workers: int) -> None:
+    with pytest.raises(
+        UserError, match=r"convert it again \(data set 'toy_videos', sequence 2 \('toy-2'\), sample index"
+    ):
+        Trainer(build(broken=2, num_workers=workers), tmp_path, "cpu").run()
+    with pytest.raises(SampleError, match=r"(?s)ZeroDivisionError: a fault.*sequence 1 .*Traceback.*base\.py"):
+        Trainer(build(crash=1, num_workers=workers), tmp_path, "cpu").run()
+
+
+def test_an_error_of_the_actor_passes_through(tmp_path: Path) -> None:
+    experiment = build()
+
+    class Wrong(ToyActor):
+        def __call__(self, batch: Any) -> Any:
+            loss, stats = super().__call__(batch)
+            return loss, {**stats, "per_sample": batch["centre"]}
+
+    experiment.actor = Wrong(experiment.net)
+    with pytest.raises(ValueError, match=r"'per_sample' has shape \(4, 2\)"):
+        Trainer(experiment, tmp_path, "cpu").run()
+
+
+def test_global_generators_are_handed_back(tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(2)
+    torch.manual_seed(5)
+    Trainer(build(), tmp_path, "cpu").run()
+    assert torch.equal(torch.rand(2), expected)
+
+
+def test_tensorboard_or_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    from ltr.trainers import logs
+
+    logs._announced.clear()
+    with caplog.at_level(logging.INFO):
+        for name in ("a", "b"):
+            Trainer(build(max_epochs=1), tmp_path / name, "cpu").run()
+    assert caplog.text.count("TensorBoard is not installed") == 1
+
+
+def test_tensorboard_gets_every_epoch(tmp_path: Path, tensorboard: None) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    Trainer(build(), tmp_path, "cpu").run()
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [(e.step, e.value) for e in events.Scalars("lr")] == [(6, pytest.approx(0.05)), (12, pytest.approx(0.05))]
+    assert "val_distance" in events.Tags()["scalars"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda e: {"max_epochs": 0},
+        lambda e: {"precision": "fp8"},
+        lambda e: {"grad_clip": 0.0},
+        lambda e: {"ema_decay": 1.0},
+        lambda e: {"checkpoint_every": 0},
+        lambda e: {"actor": ToyActor(ToyNet())},
+    ],
+)
+def test_experiments_that_make_no_sense_are_refused(change: Callable[[Experiment], dict[str, Any]]) -> None:
+    experiment = build()
+    with pytest.raises(ValueError, match=r"must"):
+        replace(experiment, **change(experiment))
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="file"):
+        Trainer(build(), tmp_path / "file" / "run", "cpu")
+
+
+def test_settings_become_plain_values() -> None:
+    facts = settings_facts(replace(SHORT, optim=default.OptimSettings(lr=float("inf"), clip=None)))
+    assert facts["optim.lr"] == "inf" and facts["optim.clip"] is None and facts["max_epochs"] == 2
+    assert settings_facts({"a": (1, Path("x")), "b": {"c": [1.5]}}) == {"a": [1, "x"], "b.c": [1.5]}
+    assert settings_facts(None) == {}
