@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import logging
+import math
 import sys
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 
-from ltr.admin.errors import UserError
 from pytracking.api import FrameInfo, InitInfo, TrackerOutput
 from pytracking.tracker.opencv.boxes import FittedBox, fit_box
 from pytracking.tracker.opencv.factory import make_tracker, net_files
 from pytracking.tracker.opencv.params import OpenCVParams
+
+logger = logging.getLogger(__name__)
+
+_MAX_ASPECT = 16  # of the boxes offered in place of refused ones
 
 
 @dataclass
@@ -28,7 +33,8 @@ class OpenCVState:
     fitted: FittedBox
     box: list[float]  # the last box, repeated while the target is lost
     seed: int
-    frame_num: int = field(default=0)
+    frame_num: int = 0
+    warned: bool = False
 
 
 class OpenCVTracker:
@@ -36,8 +42,8 @@ class OpenCVTracker:
 
     Their answers are passed on as they are: boxes of whole pixels, the last box with `object_presence_score` 0
     in frames where `update()` reports that the target is lost. Initial boxes are rounded. Boxes that the
-    algorithm cannot take (too small, across the border) are replaced by ones that it can, and its answers
-    moved and scaled back.
+    algorithm cannot take (too small, too thin, across the border) are replaced by ones that it can, and its
+    answers moved and scaled back.
 
     Args:
         params: one of the dataclasses in `pytracking.tracker.opencv.params`.
@@ -56,22 +62,26 @@ class OpenCVTracker:
         """Starts on a video.
 
         Raises:
-            UserError: the algorithm does not take this image and box.
+            UserError: the image is smaller than any box the algorithm takes.
         """
         params, box = self.params, [float(value) for value in info["init_bbox"]]
-        fitted = fit_box(box, (image.shape[0], image.shape[1]), params.min_side, params.margin)
-        # A tracker of OpenCV keeps parts of the video before when it is initialized again.
-        tracker, self._unused = self._unused or make_tracker(params), None
-        self.state = OpenCVState(tracker, fitted, box, int(info.get("seed", 0)))
-        self._seed_opencv()
+        size, seed = (image.shape[0], image.shape[1]), int(info.get("seed", 0))
+        fitted = fit_box(box, size, params.min_side, params.margin)
         try:
-            tracker.init(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), fitted.rect)
+            self._start(image, fitted, box, seed)
         except cv2.error as error:
-            raise UserError(
-                f"Tracker{params.algorithm} of OpenCV {cv2.__version__} does not take the box {box} in an image of "
-                f"{image.shape[1]} x {image.shape[0]} pixels: {str(error).strip()}"
-            ) from error
+            logger.info("Tracker%s does not take %s: %s", params.algorithm, fitted.rect, str(error).strip())
+            # CSRT has no name for its limits: next to nothing inside the image, or far from square.
+            side = max(8, params.min_side, math.ceil(min(max(box[2:]), *size) / _MAX_ASPECT))
+            self._start(image, fit_box(box, size, side, params.margin or 0), box, seed)
         return {"target_bbox": box}
+
+    def _start(self, image: np.ndarray, fitted: FittedBox, box: list[float], seed: int) -> None:
+        # A new one for each video: OpenCV's keep parts of the video before when they are initialized again.
+        tracker, self._unused = self._unused or make_tracker(self.params), None
+        self.state = OpenCVState(tracker, fitted, list(box), seed)
+        self._seed_opencv()
+        tracker.init(cv2.cvtColor(image, cv2.COLOR_RGB2BGR), fitted.rect)
 
     def track(self, image: np.ndarray, info: FrameInfo | None = None) -> TrackerOutput:
         """Finds the target in the next frame."""
@@ -80,14 +90,26 @@ class OpenCVTracker:
             raise RuntimeError("track() was called before initialize()")
         state.frame_num += 1
         self._seed_opencv()
-        found, rect = state.tracker.update(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-        found = bool(found) and rect[2] > 0 and rect[3] > 0
+        found, rect = self._update(state, image)
         if found:
             state.box = state.fitted.restore(rect)
         out: TrackerOutput = {"target_bbox": list(state.box), "object_presence_score": float(found)}
         if self._has_score:
             out["score"] = float(state.tracker.getTrackingScore())
         return out
+
+    def _update(self, state: OpenCVState, image: np.ndarray) -> tuple[bool, tuple[int, ...]]:
+        try:
+            found, rect = state.tracker.update(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+        except cv2.error as error:  # a search region that has left the image, for instance
+            if not state.warned:
+                logger.warning(
+                    "Tracker%s failed in frame %d, which counts as lost: %s",
+                    self.params.algorithm, state.frame_num, str(error).strip(),
+                )  # fmt: skip
+            state.warned = True
+            return False, ()
+        return bool(found) and rect[2] > 0 and rect[3] > 0, rect
 
     def _seed_opencv(self) -> None:
         """OpenCV's random numbers are global: seeded for each frame, they depend on nothing but the frame."""
