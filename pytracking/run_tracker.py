@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 if __package__ in (None, ""):  # run as a file: Python then looks into pytracking/ instead of beside it
@@ -19,6 +19,10 @@ from pytracking.evaluation.datasets.registry import get_dataset, list_datasets
 from pytracking.evaluation.job import Progress
 from pytracking.evaluation.results import ResultStore
 from pytracking.evaluation.runner import RunSummary, run_dataset
+from pytracking.evaluation.sequence import Sequence as AnnotatedSequence
+from pytracking.evaluation.track import FrameHook, TrackedFrame
+from pytracking.visualization.picture import compose
+from pytracking.visualization.sinks import FolderSink, PictureSink, VisdomSink
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -28,7 +32,7 @@ def make_parser() -> argparse.ArgumentParser:
         "%(prog)s TRACKER PARAM DATASET [options]\n       %(prog)s --list",
         "Run a tracker on a data set, one result file per sequence. A run that was stopped goes "
         "on where it was.",
-        "run_tracker.py edcf default folder --dataset_path ~/videos --threads 2",
+        "run_tracker.py edcf default folder --dataset_path videos --threads 2",
     )
     parser.add_argument("tracker", nargs="?", metavar="TRACKER", help="name of a tracker")
     parser.add_argument("param", nargs="?", metavar="PARAM", help="name of one of its parameter files")
@@ -40,6 +44,16 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--threads", type=int, default=0, metavar="N", help="worker processes; 0 (default): none"
     )
+    parser.add_argument(
+        "--debug",
+        type=int,
+        default=0,
+        choices=range(4),
+        metavar="0..3",
+        help="1: pictures of all frames in <results>/.../debug; 2, 3: with the tracker's maps",
+    )
+    parser.add_argument("--visdom_server", metavar="HOST", help="show these pictures in visdom instead")
+    parser.add_argument("--visdom_port", type=int, default=8097, metavar="PORT", help="default: 8097")
     cli.add_tracker_options(parser)
     return parser
 
@@ -65,8 +79,10 @@ def _run(args: argparse.Namespace) -> int:
     if args.sequence is not None:
         sequences = sequences.select(args.sequence)
     store = ResultStore(cli.results_root(args), args.tracker, args.param, args.runid)
+    spec = cli.tracker_spec(args).with_debug(args.debug)
+    watch = _watcher(args, store)
     with _Bar(len(sequences), sum(len(sequence) for sequence in sequences)) as bar:
-        summary = run_dataset(sequences, cli.tracker_spec(args), store, args.threads, on_progress=bar.show)
+        summary = run_dataset(sequences, spec, store, args.threads, on_progress=bar.show, on_frame=watch)
     sys.stdout.write(_last_line(summary, store) + "\n")
     return 1 if summary.failures else 0
 
@@ -80,6 +96,28 @@ def _dataset_name(args: argparse.Namespace) -> str:
     if not name:
         raise UsageError(f"name a data set as third argument; available: {', '.join(list_datasets())}")
     return str(name)
+
+
+def _watcher(args: argparse.Namespace, store: ResultStore) -> Callable[[AnnotatedSequence], FrameHook] | None:
+    """What draws the frames of a sequence, where --debug or --visdom_server asks for it."""
+    if args.debug == 0 and args.visdom_server is None:
+        return None
+    sink: PictureSink
+    if args.visdom_server is None:
+        sink = FolderSink(store.folder / "debug")
+    else:
+        sink = VisdomSink(args.visdom_server, args.visdom_port)
+
+    def watch(sequence: AnnotatedSequence) -> FrameHook:
+        def show(frame: TrackedFrame) -> None:
+            output = {**frame.output, "target_bbox": frame.box}
+            truth = sequence.ground_truth_rect[frame.index]
+            label = f"{store.tracker} {store.parameter}  #{frame.index}"
+            sink.show(sequence.name, frame.index, compose(frame.image, output, truth, args.debug > 1, label))
+
+        return show
+
+    return watch
 
 
 def _last_line(summary: RunSummary, store: ResultStore) -> str:

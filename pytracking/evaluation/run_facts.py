@@ -67,6 +67,9 @@ def claim_folder(store: ResultStore, spec: TrackerSpec, sequences: Iterable[Sequ
 def run_facts(store: ResultStore, spec: TrackerSpec) -> dict[str, Any]:
     """Everything that decides the results, as plain JSON values."""
     weights = spec.weights_file()
+    parameters = plain(spec.parameters())
+    if isinstance(parameters, dict):
+        parameters.pop("debug", None)  # it decides what is shown, not what is found
     return {
         "tracker": spec.name,
         "parameter": spec.parameter,
@@ -74,7 +77,7 @@ def run_facts(store: ResultStore, spec: TrackerSpec) -> dict[str, Any]:
         "seed": spec.seed,
         "device": spec.device,
         "overrides": plain(dict(spec.overrides)),
-        "parameters": plain(spec.parameters()),
+        "parameters": parameters,
         "weights_file": None if weights is None else str(weights),
         "weights_sha256": None if weights is None else _sha256(weights),
         "versions": {"python": platform.python_version(), **_versions()},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,16 @@ class TrackerSpec:
             overrides=self.overrides,
             seed=self.seed,
         )
+
+    def with_debug(self, level: int) -> TrackerSpec:
+        """The same with `debug` set in the parameters, where the level is above 0 and they have it.
+
+        Raises:
+            UserError: Unknown names.
+        """
+        if level == 0 or "debug" in self.overrides or not hasattr(self.parameters(), "debug"):
+            return self
+        return replace(self, overrides={**self.overrides, "debug": level})
 
     def parameters(self) -> Any:
         """The parameters with the overrides applied; loads no weights.

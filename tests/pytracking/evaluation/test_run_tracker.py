@@ -147,6 +147,17 @@ def test_wrong_usage(
     assert not results(tmp_path / "out")
 
 
+def test_debug_writes_pictures_and_changes_no_result(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["stub", "default", "folder", "--dataset_path", str(data), "--results", str(tmp_path / "out")]
+    assert main([*arguments, "--sequence", "a", "--debug", "2"]) == 0
+    assert len(list((tmp_path / "out" / "stub" / "default" / "debug" / "a").glob("*.jpg"))) == 6
+    assert main([*arguments, "--sequence", "b"]) == 0, "the level is no other setting"
+    assert main([*arguments, "--debug", "1", "--threads", "1"]) == 2
+    assert "one process" in capsys.readouterr().err
+
+
 def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list"]) == 0
     out = capsys.readouterr().out
