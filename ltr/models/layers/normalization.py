@@ -1,0 +1,37 @@
+"""Normalisation layers that the field uses and torch spells differently or slower."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class LocalResponseNorm(nn.Module):
+    """Local response normalisation over channels, ``x / (k + alpha / size * sum x^2) ** 0.75``.
+
+    The same numbers as :class:`torch.nn.LocalResponseNorm`, whose pooling over a fifth dimension takes a third of
+    EDCF's fine-grained branch on a CPU; a banded 1 x 1 convolution is four times as fast. The defaults are DCFNet's.
+
+    Args:
+        channels: channels of the input.
+        size: channels in the window, odd.
+        alpha: weight of the energy.
+        k: constant of the denominator.
+    """
+
+    band: Tensor
+
+    def __init__(self, channels: int, size: int = 5, alpha: float = 1e-4, k: float = 1.0) -> None:
+        super().__init__()
+        if size % 2 == 0:
+            raise ValueError(f"the window of a local response normalisation must be odd, not {size}")
+        index = torch.arange(channels)
+        near = (index[:, None] - index[None, :]).abs() <= size // 2
+        self.k = k
+        self.register_buffer("band", (near * (alpha / size)).float()[:, :, None, None], persistent=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """``(B, C, H, W)`` to the same shape."""
+        root = (F.conv2d(features.square(), self.band.to(features.dtype)) + self.k).sqrt_()
+        return features / (root * root.sqrt())

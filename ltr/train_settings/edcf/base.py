@@ -1,0 +1,169 @@
+"""What the EDCF settings share: their fields and how they become an experiment."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+
+from ltr.actors.edcf import EDCFActor, EDCFLoss
+from ltr.admin.checkpoint import NetSpec
+from ltr.admin.paths import dataset_path
+from ltr.data.loader import TrackingLoader, build_loader
+from ltr.data.processing.edcf import EDCFProcessing
+from ltr.data.processing.pairs import SearchJitter
+from ltr.data.sampler import TrackingSampler
+from ltr.dataset.animated_stills.dataset import AnimatedStills
+from ltr.dataset.base import VideoDataset
+from ltr.models.registry import build_net
+from ltr.trainers.experiment import Experiment
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetSettings:
+    """Arguments of ``ltr.models.tracking.edcf.edcf``."""
+
+    width: float = 1.0
+    fine: str | None = "thin"
+    fine_channels: int = 8
+    semantic: bool = True
+    decoder: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSettings:
+    """Which videos to learn from, and how pairs are cut from them."""
+
+    source: Literal["stills", "synthetic", "imagenet_vid"] = "imagenet_vid"
+    synthetic_share: float = 0.0  # share of procedural videos mixed into the source
+    max_gap: int = 100  # frames between the two; SiamFC 100, DCFNet 10, not stated in the paper
+    image_size: int = 255
+    template_size: int = 427  # 427 shows the context patches of Eq. 6 as well, 255 the target's window alone
+    jitter: SearchJitter = field(default_factory=SearchJitter)
+    grey: float = 0.1
+    samples_per_epoch: int = 53_200
+    val_samples: int = 512
+    batch_size: int = 8
+    workers: int = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimSettings:
+    """Optimisation; the paper has SGD with a rate that decays exponentially from 1e-2 to 1e-5."""
+
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    lr: float = 1e-2
+    final_lr: float = 1e-5
+    warmup_epochs: int = 0
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    epochs: int = 50
+    grad_clip: float | None = 10.0
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    ema_decay: float | None = None
+    checkpoint_every: int | None = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class EDCFTrainSettings:
+    """A whole EDCF training run."""
+
+    net: NetSettings = field(default_factory=NetSettings)
+    data: DataSettings = field(default_factory=DataSettings)
+    loss: EDCFLoss = field(default_factory=EDCFLoss)
+    optim: OptimSettings = field(default_factory=OptimSettings)
+    init_weights: str | None = None  # a model file to start from; entries of branches it lacks keep their own values
+    seed: int = 0
+
+
+def build(settings: EDCFTrainSettings) -> Experiment:
+    """The experiment of these settings.
+
+    Raises:
+        UserError: a data set or the initial weights are missing.
+    """
+    torch.manual_seed(settings.seed)
+    spec = NetSpec("edcf", {key: getattr(settings.net, key) for key in NetSettings.__dataclass_fields__})
+    net = build_net(spec).to(memory_format=torch.channels_last)
+    optim = settings.optim
+    decayed = [p for p in net.parameters() if p.dim() > 1]
+    groups = [
+        {"params": decayed, "weight_decay": optim.weight_decay},
+        {"params": [p for p in net.parameters() if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+    optimizer: torch.optim.Optimizer
+    if optim.optimizer == "sgd":
+        optimizer = torch.optim.SGD(groups, lr=optim.lr, momentum=optim.momentum)
+    else:
+        optimizer = torch.optim.AdamW(groups, lr=optim.lr)
+    return Experiment(
+        spec=spec,
+        net=net,
+        actor=EDCFActor(net, settings.loss),
+        train_loader=_loader(settings, "train"),
+        val_loader=_loader(settings, "val"),
+        optimizer=optimizer,
+        scheduler=torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: _rate(optim, epoch)),
+        max_epochs=optim.epochs,
+        precision=optim.precision,
+        grad_clip=optim.grad_clip,
+        ema_decay=optim.ema_decay,
+        checkpoint_every=optim.checkpoint_every,
+        settings=settings,
+        seed=settings.seed,
+        save_dtype=torch.float16,
+    )
+
+
+def _rate(optim: OptimSettings, epoch: int) -> float:
+    """Factor on the first learning rate: linear warm-up, then exponential decay to the final rate."""
+    if epoch < optim.warmup_epochs:
+        return (epoch + 1) / (optim.warmup_epochs + 1)
+    span = max(1, optim.epochs - 1 - optim.warmup_epochs)
+    progress = min(1.0, (epoch - optim.warmup_epochs) / span)
+    return math.exp(progress * math.log(optim.final_lr / optim.lr))
+
+
+def _loader(settings: EDCFTrainSettings, part: Literal["train", "val"]) -> TrackingLoader:
+    data = settings.data
+    datasets, weights = _datasets(data, part)
+    count = data.samples_per_epoch if part == "train" else data.val_samples
+    sampler = TrackingSampler(
+        datasets,
+        weights,
+        EDCFProcessing(data.image_size, data.template_size, jitter=data.jitter, grey=data.grey),
+        samples_per_epoch=count,
+        max_gap=data.max_gap,
+        seed=settings.seed if part == "train" else settings.seed + 1,
+    )
+    return build_loader(sampler, data.batch_size, data.workers)
+
+
+def _datasets(data: DataSettings, part: Literal["train", "val"]) -> tuple[list[VideoDataset], list[float]]:
+    if data.source == "synthetic":
+        return [_synthetic(part)], [1.0]
+    source: VideoDataset
+    if data.source == "imagenet_vid":
+        from ltr.dataset.imagenet_vid import ImageNetVID
+        source = ImageNetVID(dataset_path("imagenet_vid"))
+    else:
+        folder = dataset_path("stills")
+        regions = folder.parent / "regions"
+        source = AnimatedStills(
+            folder,
+            regions if regions.is_dir() else None,
+            num_sequences=1_000_000 if part == "train" else 2_000,
+            seed=0 if part == "train" else 1,
+            part=part,
+        )
+    if data.synthetic_share <= 0:
+        return [source], [1.0]
+    return [source, _synthetic(part)], [1 - data.synthetic_share, data.synthetic_share]
+
+
+def _synthetic(part: Literal["train", "val"]) -> VideoDataset:
+    from ltr.dataset.synthetic_video.dataset import SyntheticVideo
+
+    return SyntheticVideo(num_sequences=100_000 if part == "train" else 500, seed=0 if part == "train" else 1)
