@@ -1,25 +1,48 @@
-"""Generated sequences that need no files: moving, deforming, occluded objects with exact ground truth.
+"""Generated sequences that need no files, each with one difficulty more than a plain moving object.
 
-Made by `ltr.dataset.synthetic_video`; the seed is one that no training setting uses, so a tracker trained
-on such videos has not seen these.
+Made by `ltr.dataset.synthetic_video` from a seed of their own; their ground truth is exact.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ltr.dataset.base import VideoDataset
+from ltr.dataset.rendering.difficulty import Difficulty
 from ltr.dataset.synthetic_video import SyntheticVideo
 from pytracking.evaluation.sequence import Sequence, SequenceList
 
 PATH_KEY = None
 
-NUM_SEQUENCES = 6
-NUM_FRAMES = 60
-SIZE = (240, 320)  # height, width
+NUM_FRAMES = 50
+SIZE = (180, 240)  # height, width
 SEED = 20_240_131
+
+_PLAIN = Difficulty(
+    target_side=(30, 60),
+    speed=(0.04, 0.07),
+    turn=0.3,
+    scale_change=0.15,
+    deformation=0.2,
+    look=0.3,
+    in_place=0,
+    walker=0,
+    distractors=0,
+    occluders=0,
+    leave_frame=0,
+)
+# Name -> its difficulty, and the number of the scene: each plays before another background.
+_SCENES = {
+    "distractors": (replace(_PLAIN, distractors=3), 0),
+    "motion": (replace(_PLAIN, speed=(0.1, 0.15)), 3),
+    "occlusion": (replace(_PLAIN, occluders=1.5), 4),
+    "rotation": (replace(_PLAIN, turn=1.0, deformation=0.7), 1),
+    "scale": (replace(_PLAIN, scale_change=0.5), 2),
+    "walker": (replace(_PLAIN, walker=1.0, distractors=1), 5),
+}
 
 
 class VideoDatasetSource:
@@ -39,13 +62,20 @@ class VideoDatasetSource:
 
 
 def load(path: Path | None) -> SequenceList:
-    """The generated sequences; the path is not used."""
-    dataset = SyntheticVideo(num_sequences=NUM_SEQUENCES, num_frames=NUM_FRAMES, size=SIZE, seed=SEED)
+    """The generated sequences, `synthetic_<difficulty>`; the path is not used."""
     sequences = SequenceList()
-    for seq_id in range(len(dataset)):
-        info = dataset.sequence_info(seq_id)
-        source = VideoDatasetSource(dataset, seq_id, len(info.boxes))
+    for name, (difficulty, scene) in _SCENES.items():
+        videos = SyntheticVideo(scene + 1, NUM_FRAMES, SIZE, SEED, difficulty)
+        info = videos.sequence_info(scene)
+        source = VideoDatasetSource(videos, scene, NUM_FRAMES)
         sequences.append(
-            Sequence(f"synthetic{seq_id + 1}", source, info.boxes, "synthetic", target_visible=info.visible)
+            Sequence(
+                f"synthetic_{name}",
+                source,
+                info.boxes,
+                "synthetic",
+                target_visible=info.visible,
+                attributes=[name],
+            )
         )
     return sequences
