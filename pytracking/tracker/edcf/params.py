@@ -69,7 +69,7 @@ class EDCFParams:
         check_range("EDCFParams", "learning_rate", self.learning_rate, 0, 1)
         check_range("EDCFParams", "max_update_ratio", self.max_update_ratio, 0)
         if self.num_scales % 2 == 0:
-            raise ValueError(f"EDCFParams.num_scales must be odd, so that one scale keeps the size; got {self.num_scales}")
+            raise ValueError(f"EDCFParams.num_scales must be odd, so that one scale keeps the size, not {self.num_scales}")
         if not (self.use_filter or self.use_semantic):
             raise ValueError("EDCFParams needs use_filter or use_semantic, or both")
 

@@ -115,8 +115,8 @@ def test_single_channel_case_of_equation_7() -> None:
     (response - y).square().sum().backward()
     np.testing.assert_allclose(w.detach()[0, 0], GOLDENS["eq/w"][:, :8], atol=1e-12)
     np.testing.assert_allclose(response.detach()[0, 0], GOLDENS["eq/g"], atol=1e-12)
-    for grad, key in ((z.grad[0, 0], "eq/grad_z"), (x.grad[0, 0], "eq/grad_x"), (contexts.grad[0, :, 0], "eq/grad_ctx")):
-        np.testing.assert_allclose(grad, GOLDENS[key], atol=1e-10)
+    for gradient, name in ((z.grad[0, 0], "z"), (x.grad[0, 0], "x"), (contexts.grad[0, :, 0], "ctx")):
+        np.testing.assert_allclose(gradient, GOLDENS[f"eq/grad_{name}"], atol=1e-10)
 
 
 def test_filter_finds_a_shifted_target() -> None:

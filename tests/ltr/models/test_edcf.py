@@ -75,7 +75,7 @@ def test_variants_have_their_branches_alone(arguments: dict, present: str, absen
 
 @pytest.mark.parametrize("arguments", [{"fine": "thick"}, {"fine": None, "semantic": False}, {"semantic": False}])
 def test_impossible_variants_are_refused(arguments: dict) -> None:
-    with pytest.raises(ValueError, match="fine|branch|decoder"):
+    with pytest.raises(ValueError, match=r"fine|branch|decoder"):
         edcf(**arguments)
 
 

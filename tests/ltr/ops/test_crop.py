@@ -65,4 +65,5 @@ def test_averaged_crop_keeps_the_geometry() -> None:
 def test_to_tensor_normalises_by_imagenet() -> None:
     tensor = to_tensor([np.full((4, 4, 3), 255, np.uint8)])
     assert tensor.shape == (1, 3, 4, 4)
-    np.testing.assert_allclose(tensor[0, :, 0, 0], [(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225], 1e-5)
+    expected = [(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225]
+    np.testing.assert_allclose(tensor[0, :, 0, 0], expected, 1e-5)
