@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
-from ltr.dataset.animated_stills.cutouts import crop_cutout, region_mask, scaled_window, shape_mask
+from ltr.dataset.animated_stills.cutouts import region_mask, shape_mask
 from ltr.dataset.animated_stills.photos import PhotoFolder
 from ltr.dataset.rendering.material import Cutout, recolour
-from ltr.dataset.rendering.shapes import radial_mask, random_radius
+from ltr.dataset.rendering.pictures import crop_cutout, random_window, textured_region
 
 _MARGIN = 0.35
 
@@ -44,11 +43,7 @@ class PhotoMaterial:
     def texture(self, rng: np.random.Generator, source: int, height: int, width: int) -> np.ndarray:
         """A patch of a photo, at a scale at which it looks like cloth, in changed colours."""
         levels, _ = self.photos.pyramid(source)
-        photo_h, photo_w = levels[0].shape[:2]
-        zoom = float(np.exp(rng.uniform(np.log(0.8), np.log(4.0))))
-        crop_h, crop_w = min(max(int(height * zoom), 3), photo_h), min(max(int(width * zoom), 3), photo_w)
-        top, left = int(rng.integers(photo_h - crop_h + 1)), int(rng.integers(photo_w - crop_w + 1))
-        patch = scaled_window(levels, (left, top, left + crop_w, top + crop_h), (width, height))
+        patch = random_window(rng, levels, height, width, float(np.exp(rng.uniform(np.log(0.8), np.log(4.0)))))
         return recolour(patch, rng, 0.3)
 
     def region(self, rng: np.random.Generator, source: int, side: float) -> np.ndarray:
@@ -61,18 +56,7 @@ class PhotoMaterial:
             mask = region_mask(rng, labels, (0.2 * share, 1.2 * share))
             if mask is not None:
                 return mask
-        grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
-        aspect = float(np.exp(rng.normal(0.0, 0.3)))
-        box_h = int(np.clip(side * aspect, 6, 0.6 * height))
-        box_w = int(np.clip(side / aspect, 6, 0.6 * width))
-        tops = rng.integers(1, height - box_h, 6)
-        lefts = rng.integers(1, width - box_w, 6)
-        spread = [float(grey[y : y + box_h, x : x + box_w].std()) for y, x in zip(tops, lefts, strict=True)]
-        best = int(np.argmax(spread))
-        mask = np.zeros((height, width), np.uint8)
-        shape = radial_mask(box_h, box_w, random_radius(rng))
-        mask[tops[best] : tops[best] + box_h, lefts[best] : lefts[best] + box_w] = shape
-        return mask
+        return textured_region(rng, rgb, side)
 
     def _cut(self, rng: np.random.Generator, index: int, side: float) -> Cutout:
         levels, index = self.photos.pyramid(index)

@@ -11,6 +11,7 @@ import numpy as np
 
 from ltr.admin.errors import UserError
 from ltr.data.image_io import read_image
+from ltr.dataset.rendering.pictures import pyramid
 
 logger = logging.getLogger(__name__)
 
@@ -66,8 +67,7 @@ class PhotoFolder:
                 self._photos.move_to_end(own)
                 return self._photos[own], own
             if own not in self.broken and (photo := self._read(own)) is not None:
-                half = cv2.resize(photo, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-                self._photos[own] = [photo, half, cv2.resize(half, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)]
+                self._photos[own] = pyramid(photo)
                 if len(self._photos) > self.capacity:
                     self._photos.popitem(last=False)
                 return self._photos[own], own

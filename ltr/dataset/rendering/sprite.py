@@ -63,7 +63,6 @@ def _thinned(rim: np.ndarray) -> np.ndarray:
     points = rim[:, 0]
     if len(points) <= 64:
         return points
-    # Corners, which matter most, and enough points between them for an edge that bends.
-    corners = cv2.approxPolyDP(rim, 0.7, True)[:, 0]
-    extreme = points[np.concatenate([points.argmin(axis=0), points.argmax(axis=0)])]
-    return np.concatenate([corners[:: max(1, len(corners) // 40)], points[:: len(points) // 32], extreme])
+    # Under a plane transform the extremes are on the hull; a bent edge needs points in between.
+    hull = cv2.convexHull(rim)[:, 0]
+    return np.concatenate([hull, points[:: len(points) // 32]])

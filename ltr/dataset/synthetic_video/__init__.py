@@ -1,0 +1,7 @@
+"""Videos of procedural objects before procedural backgrounds: no files are needed."""
+
+from __future__ import annotations
+
+from ltr.dataset.synthetic_video.dataset import SyntheticVideo
+
+__all__ = ["SyntheticVideo"]
