@@ -87,11 +87,14 @@ system-packages:
 # --- the jobs --------------------------------------------------------------------------------------------------
 
 demo: $(VENV)/.installed
-	@mkdir -p demo
+	@rm -rf demo && mkdir demo
 	$(PY) pytracking/run_tracker.py $(TRACKER) default synthetic --results demo/results
 	$(PY) pytracking/run_analysis.py synthetic $(TRACKER):default --results demo/results \
-	  --plots demo/plots --json demo/figures.json
-	@echo "Look into demo/: figures.json and plots/"
+	  --json demo/figures.json --plots demo/plots
+	@$(PY) examples/film_strip.py $(TRACKER):default synthetic --results demo/results --output demo/tracked.png
+	@$(PY) examples/film_strip.py $(TRACKER):default synthetic --results demo/results \
+	  --sequence 0 --output demo/tracked.mp4
+	@echo "Look at demo/tracked.png and demo/tracked.mp4 (green: tracked, red: annotated), and at demo/plots/."
 
 test: $(VENV)/.installed-dev check-turbojpeg
 	$(ONE_THREAD) $(PY) -m pytest $(PYTEST)
