@@ -137,9 +137,7 @@ def test_pytracking_figures(
         ("nobound_all", "got10k_val_unclipped", None),
     ],
 )
-def test_got10k_validation(
-    goldens: Goldens, variant: str, preset: str, flags: str | None, tracker: str
-) -> None:
+def test_got10k_validation(goldens: Goldens, variant: str, preset: str, flags: str | None, tracker: str) -> None:
     rule = get_rule(preset)
     scores = goldens.scores(rule, tracker, flags=flags)
     ours = summarize(scores, rule)

@@ -176,9 +176,7 @@ def test_boxes_at_the_left_border_are_invalid_for_pytracking_only() -> None:
     assert evaluate(gt, gt, get_rule("pysot")).op50 == 1.0
 
 
-@pytest.mark.parametrize(
-    ("rule", "hits"), [("otb", 3), ("lasot_toolkit", 3), ("pysot", 1), ("got10k_otb", 1)]
-)
+@pytest.mark.parametrize(("rule", "hits"), [("otb", 3), ("lasot_toolkit", 3), ("pysot", 1), ("got10k_otb", 1)])
 def test_predictions_of_size_zero_are_replaced_by_the_one_before(rule: str, hits: int) -> None:
     pred = boxes(BOX, [11, 20, 0, 40], [500, 500, 3, 0])
     result = evaluate(np.tile(BOX, (3, 1)), pred, get_rule(rule))
@@ -201,9 +199,7 @@ def test_boxes_that_are_none_are_an_error_for_pytracking_and_misses_elsewhere(ba
     assert result.ao == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize(
-    ("rule", "frames", "hits"), [("otb", 4, 2), ("got10k_otb", 2, 2), ("trackingnet", 4, 2)]
-)
+@pytest.mark.parametrize(("rule", "frames", "hits"), [("otb", 4, 2), ("got10k_otb", 2, 2), ("trackingnet", 4, 2)])
 def test_a_shorter_result(rule: str, frames: int, hits: int) -> None:
     score = evaluate_sequence(np.tile(BOX, (4, 1)), np.tile(BOX, (2, 1)), get_rule(rule))
     assert (score.frames, score.success[10]) == (frames, hits)
@@ -243,9 +239,7 @@ def test_trackingnet_rounds_boxes_and_takes_areas() -> None:
 def test_sequences_without_any_hit_are_dropped_by_the_lasot_toolkit() -> None:
     rule = get_rule("lasot_toolkit")
     hit = evaluate_sequence(np.tile(BOX, (4, 1)), np.tile(BOX, (4, 1)), rule)
-    absent = evaluate_sequence(
-        np.tile(BOX, (4, 1)), np.tile(BOX, (4, 1)), rule, visible=np.zeros(4, dtype=bool)
-    )
+    absent = evaluate_sequence(np.tile(BOX, (4, 1)), np.tile(BOX, (4, 1)), rule, visible=np.zeros(4, dtype=bool))
     assert summarize([hit, absent], rule).op50 == 1.0
     assert summarize([hit, absent], replace(rule, drop_zero_sequences=False)).op50 == 0.5
     assert summarize([absent], rule).op50 == 0.0

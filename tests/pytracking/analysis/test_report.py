@@ -29,9 +29,7 @@ def test_specs(text: str, spec: ResultSpec) -> None:
     assert ResultSpec.parse(str(spec)) == spec
 
 
-@pytest.mark.parametrize(
-    "text", ["edcf", "edcf:", ":default", "edcf:default:x", "edcf:default:-1", "a:b:1:2", ""]
-)
+@pytest.mark.parametrize("text", ["edcf", "edcf:", ":default", "edcf:default:x", "edcf:default:-1", "a:b:1:2", ""])
 def test_malformed_specs_show_the_form(text: str) -> None:
     with pytest.raises(UsageError, match="edcf:default:3"):
         ResultSpec.parse(text)
@@ -137,9 +135,7 @@ def test_a_shorter_result_is_scored_by_the_rule_and_named(
         analyze("folder", ["still:exact"], dataset_path=dataset, results=results, rule="lasot")
 
 
-def test_a_longer_result_is_cut_and_named(
-    dataset: Path, results: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_longer_result_is_cut_and_named(dataset: Path, results: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = results / "still" / "exact" / "car.txt"
     np.savetxt(path, np.concatenate([np.loadtxt(path), np.full((2, 4), 500.0)]), delimiter="\t")
     report = analyze("folder", ["still:exact"], dataset_path=dataset, results=results)
@@ -176,9 +172,7 @@ def test_frames_without_annotation_are_in_no_figure(dataset: Path, results: Path
     assert absent.trackers["still:exact"].sequences["ball"].summary.op50 == pytest.approx(5 / 12)
 
 
-def test_a_result_may_end_with_the_annotation(
-    dataset: Path, results: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_result_may_end_with_the_annotation(dataset: Path, results: Path, caplog: pytest.LogCaptureFixture) -> None:
     annotation = dataset / "ball" / "groundtruth.txt"
     annotation.write_text("\n".join(annotation.read_text().splitlines()[:6]) + "\n")
     path = results / "still" / "exact" / "ball.txt"

@@ -20,9 +20,7 @@ BOTH = ("still:exact", "still:off:3")
 def run(repository: Path, cwd: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(repository / "pytracking" / "run_analysis.py"), *map(str, arguments)]
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    return subprocess.run(
-        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_everything_at_once(repository: Path, tmp_path: Path, dataset: Path, results: Path) -> None:
@@ -41,9 +39,7 @@ def test_everything_at_once(repository: Path, tmp_path: Path, dataset: Path, res
     names = {path.name for path in (tmp_path / "out" / "plots").iterdir()}
     stems = ("success", "precision", "norm_precision")
     assert names == {f"{stem}{suffix}" for stem in stems for suffix in (".png", ".pdf")}
-    assert all(
-        (tmp_path / "out" / "plots" / f"{stem}.pdf").read_bytes().startswith(b"%PDF") for stem in stems
-    )
+    assert all((tmp_path / "out" / "plots" / f"{stem}.pdf").read_bytes().startswith(b"%PDF") for stem in stems)
 
 
 def test_markdown_and_skip_missing(repository: Path, tmp_path: Path, dataset: Path, results: Path) -> None:
@@ -134,6 +130,4 @@ def test_plots_show_every_tracker_in_its_own_style(tmp_path: Path, dataset: Path
     image = cv2.imread(str(next(path for path in paths if path.name == "success.png")))
     assert image.shape[0] >= 600
     assert (image < 100).any(axis=2).mean() > 0.01  # something is drawn
-    assert (
-        b"CreationDate" not in (tmp_path / "a" / "b" / "success.pdf").read_bytes()
-    )  # equal figures, equal files
+    assert b"CreationDate" not in (tmp_path / "a" / "b" / "success.pdf").read_bytes()  # equal figures, equal files
