@@ -22,9 +22,7 @@ def shape_mask(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     return mask
 
 
-def region_mask(
-    rng: np.random.Generator, labels: np.ndarray, area: tuple[float, float]
-) -> np.ndarray | None:
+def region_mask(rng: np.random.Generator, labels: np.ndarray, area: tuple[float, float]) -> np.ndarray | None:
     """A union of adjacent regions of a label map, of such that do not touch the border (mostly ground or sky).
 
     Args:

@@ -9,7 +9,8 @@ from ltr.dataset.animated_stills.photos import PhotoFolder
 from ltr.dataset.rendering.material import Cutout, recolour
 from ltr.dataset.rendering.pictures import crop_cutout, random_window, textured_region
 
-_MARGIN = 0.35
+_MARGIN = 0.35  # surroundings kept around a cut-out, for bodies that roll, as a share of it
+_OBJECT_SHARE = 0.75  # of cut-outs that follow the outline of what the photo shows; the others are random shapes
 
 
 class PhotoMaterial:
@@ -25,16 +26,16 @@ class PhotoMaterial:
         return self.photos.photo(int(rng.choice(self.members)))
 
     def cutout(self, rng: np.random.Generator, side: float, avoid: int) -> Cutout:
-        """An object from another photo: regions where there are any (in a third of the cases), else a shape."""
+        """An object from another photo; a third are unions of regions, where there are any."""
         pool = self.with_regions if len(self.with_regions) and rng.uniform() < 0.35 else self.members
         index = int(rng.choice(pool))
         if index == avoid:
             index = int(rng.choice(pool))
-        return self._cut(rng, index, side)
+        return self._cut(rng, index, side, _OBJECT_SHARE)
 
     def sibling(self, rng: np.random.Generator, cutout: Cutout, side: float) -> Cutout:
-        """Another piece of the same photo."""
-        return self._cut(rng, cutout.source, side)
+        """Another piece of the same photo, sometimes the very same object."""
+        return self._cut(rng, cutout.source, side, 0.25)
 
     def wardrobe(self, rng: np.random.Generator) -> int:
         """Any photo."""
@@ -58,10 +59,12 @@ class PhotoMaterial:
                 return mask
         return textured_region(rng, rgb, side)
 
-    def _cut(self, rng: np.random.Generator, index: int, side: float) -> Cutout:
+    def _cut(self, rng: np.random.Generator, index: int, side: float, object_share: float) -> Cutout:
         levels, index = self.photos.pyramid(index)
         labels = self.photos.labels(index)
         mask = None if labels is None else region_mask(rng, labels, (0.01, 0.35))
+        if mask is None and rng.uniform() < object_share:
+            mask = self.photos.object_mask(index)
         if mask is None:
             mask = shape_mask(rng, *levels[0].shape[:2])
         return Cutout(*crop_cutout(levels, mask, side, _MARGIN), index)

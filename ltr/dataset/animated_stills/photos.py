@@ -11,11 +11,16 @@ import numpy as np
 
 from ltr.admin.errors import UserError
 from ltr.data.image_io import read_image
+from ltr.dataset.animated_stills.segment import object_mask
 from ltr.dataset.rendering.pictures import pyramid
 
 logger = logging.getLogger(__name__)
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+
+_MASKS_KEPT = 5000  # they are found at quarter resolution and take a few kilobytes each
+# Masks are enlarged four times: the ramp at their edge is made as steep as before.
+_SHARPEN = np.clip(3.0 * (np.arange(256.0) - 127.5) + 127.5, 0, 255).astype(np.uint8)
 
 
 class PhotoFolder:
@@ -41,6 +46,7 @@ class PhotoFolder:
         self.with_regions = sorted(self.regions)
         self.broken: set[int] = set()
         self._photos: OrderedDict[int, list[np.ndarray]] = OrderedDict()
+        self._masks: OrderedDict[int, np.ndarray | None] = OrderedDict()
         self._labels: OrderedDict[int, np.ndarray | None] = OrderedDict()
 
     def __len__(self) -> int:
@@ -48,7 +54,7 @@ class PhotoFolder:
 
     def __getstate__(self) -> dict[str, object]:
         """Worker processes start with empty caches."""
-        return {**self.__dict__, "_photos": OrderedDict(), "_labels": OrderedDict()}
+        return {**self.__dict__, "_photos": OrderedDict(), "_masks": OrderedDict(), "_labels": OrderedDict()}
 
     def photo(self, index: int) -> tuple[np.ndarray, int]:
         """Photo `index`, or the next readable one: (H, W, 3) uint8 RGB and its own index.
@@ -90,6 +96,22 @@ class PhotoFolder:
                 self._labels.popitem(last=False)
         return self._labels[index]
 
+    def object_mask(self, index: int) -> np.ndarray | None:
+        """Alpha map (H, W) uint8 of the object that photo `index` shows, None where none was found."""
+        levels, index = self.pyramid(index)
+        if index not in self._masks:
+            found = object_mask(levels[-1])
+            self._masks[index] = None if found is None else (255.0 * found).astype(np.uint8)
+            if len(self._masks) > _MASKS_KEPT:
+                self._masks.popitem(last=False)
+        small = self._masks[index]
+        if small is None:
+            return None
+        alpha = cv2.LUT(cv2.resize(small, levels[0].shape[1::-1], interpolation=cv2.INTER_CUBIC), _SHARPEN)
+        alpha[0] = alpha[-1] = 0
+        alpha[:, 0] = alpha[:, -1] = 0
+        return np.asarray(alpha)
+
     def _read(self, index: int) -> np.ndarray | None:
         try:
             photo = read_image(self.paths[index])
@@ -103,7 +125,9 @@ class PhotoFolder:
             photo = cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
         elif min(photo.shape[:2]) < 16:
             self.broken.add(index)
-            logger.warning("photo left out (%d so far): %s is smaller than 16 pixels", len(self.broken), self.paths[index])
+            logger.warning(
+                "photo left out (%d so far): %s is smaller than 16 pixels", len(self.broken), self.paths[index]
+            )
             return None
         return photo
 

@@ -100,9 +100,7 @@ class Cast:
         if rng.uniform() < 0.3 + 0.5 * level.deformation:
             waves = random_waves(rng, np.sqrt(width * height), 0.55 * level.deformation * rng.uniform(0.2, 1.0))
         roll = level.turn * rng.uniform(0.2, 1.0) * turn if rng.uniform() < 0.35 * level.turn else None
-        return Actor(
-            tuple(parts), poses, waves, roll, 0.5 * width, self._light(), soft=soft, shutter=self._shutter()
-        )
+        return Actor(tuple(parts), poses, waves, roll, 0.5 * width, self._light(), soft=soft, shutter=self._shutter())
 
     def lookalike(self, cutout: Cutout, side: float, avoid: int) -> Cutout:
         """What could be mistaken for `cutout`: itself in other colours, its sibling, or a stranger of its size."""

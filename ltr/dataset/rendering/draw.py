@@ -60,9 +60,7 @@ def _motion_blur(actor: Actor, frame: int) -> np.ndarray | None:
     return motion_kernel(actor.shutter * step, 24.0)
 
 
-def _bent_part(
-    actor: Actor, part: Part, frame: int, pose: np.ndarray, window: tuple[int, int, int, int]
-) -> np.ndarray:
+def _bent_part(actor: Actor, part: Part, frame: int, pose: np.ndarray, window: tuple[int, int, int, int]) -> np.ndarray:
     """Colours and alpha (h, w, 4) uint8 of a part of a bent or rolling body in a window x0, y0, x1, y1."""
     x0, y0, x1, y1 = window
     width, height = x1 - x0, y1 - y0

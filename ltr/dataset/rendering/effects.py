@@ -97,7 +97,7 @@ def _random_shade(rng: np.random.Generator, num_frames: int, strength: float) ->
 def _noise_tile(coarse: bool) -> np.ndarray:
     """(1024, 1024, 3) uint8 noise about 128, the same in every process."""
     rng = np.random.Generator(np.random.PCG64(20_240_229))
-    tile = rng.standard_normal((_TILE, _TILE, 3), dtype=np.float32)
+    tile: Any = rng.standard_normal((_TILE, _TILE, 3), dtype=np.float32)
     if coarse:
         tile = cv2.GaussianBlur(tile, (0, 0), 1.1, borderType=cv2.BORDER_REFLECT)
         tile += 0.6 * tile.mean(axis=2, keepdims=True)

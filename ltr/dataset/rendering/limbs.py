@@ -53,9 +53,7 @@ def walking_figure(wear: Wardrobe, rng: np.random.Generator, height: float, num_
     ]
 
 
-def appendages(
-    wear: Wardrobe, rng: np.random.Generator, curves: CurveBank, width: float, height: float
-) -> list[Part]:
+def appendages(wear: Wardrobe, rng: np.random.Generator, curves: CurveBank, width: float, height: float) -> list[Part]:
     """One to three limbs that swing on an object of the given size in pixels (origin at its centre)."""
     parts: list[Part] = []
     for swing in curves.take(int(rng.integers(1, 4))):

@@ -59,7 +59,9 @@ def scaled_window(levels: list[np.ndarray], window: tuple[int, int, int, int], s
     return np.asarray(cv2.resize(picture[y0:y1, x0:x1], size, interpolation=cv2.INTER_LINEAR))
 
 
-def random_window(rng: np.random.Generator, levels: list[np.ndarray], height: int, width: int, zoom: float) -> np.ndarray:
+def random_window(
+    rng: np.random.Generator, levels: list[np.ndarray], height: int, width: int, zoom: float
+) -> np.ndarray:
     """A random piece of a picture, (height, width, 3) uint8, scaled down by about `zoom`."""
     full_h, full_w = levels[0].shape[:2]
     crop_h, crop_w = min(max(int(height * zoom), 3), full_h), min(max(int(width * zoom), 3), full_w)

@@ -8,7 +8,6 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-
 _TILE = 1024
 _TILE_CELLS = 16  # cells of the tile's coarsest octave along its side
 
@@ -31,7 +30,10 @@ def _noise_tile() -> np.ndarray:
 def _noise_window(rng: np.random.Generator, height: int, width: int, cells: float) -> np.ndarray:
     """A random window of the tile with about `cells` coarse cells along its longer side, scaled to (height, width)."""
     longest = min(_TILE * cells / _TILE_CELLS, _TILE - 1)
-    rows, columns = max(int(longest * height / max(height, width)), 2), max(int(longest * width / max(height, width)), 2)
+    rows, columns = (
+        max(int(longest * height / max(height, width)), 2),
+        max(int(longest * width / max(height, width)), 2),
+    )
     top, left = int(rng.integers(_TILE - rows)), int(rng.integers(_TILE - columns))
     window = _noise_tile()[top : top + rows, left : left + columns]
     if rng.uniform() < 0.5:
@@ -89,9 +91,7 @@ def colourize(level: np.ndarray, colours: np.ndarray) -> np.ndarray:
     return np.asarray(cv2.LUT(cv2.merge([index] * 3), table.astype(np.uint8)[None]))
 
 
-def paint(
-    rng: np.random.Generator, height: int, width: int, colours: np.ndarray, natural: bool = False
-) -> np.ndarray:
+def paint(rng: np.random.Generator, height: int, width: int, colours: np.ndarray, natural: bool = False) -> np.ndarray:
     """A random texture in the given colours (k, 3), k >= 2 -> (height, width, 3) uint8; natural: noise only."""
     if natural:
         return colourize(fractal(rng, height, width, rng.uniform(2.0, 16.0), rng.uniform(0.2, 0.9)), colours)
