@@ -19,8 +19,9 @@ log = logging.getLogger(__name__)
 def make_parser() -> argparse.ArgumentParser:
     """The arguments of this command."""
     parser = argparse.ArgumentParser(
+        prog="ltr-curve",
         description="Draw the figures of a training over its epochs.",
-        epilog="example: python ltr/run_curve.py workspace/edcf/default --output curve.png",
+        epilog="example: ltr-curve workspace/edcf/default --output curve.png",
     )
     parser.add_argument("run", type=Path, help="folder of a training, or a log.csv")
     parser.add_argument(

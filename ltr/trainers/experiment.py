@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import logging
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +17,11 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from ltr.actors.base import Actor
 from ltr.admin.checkpoint import NetSpec
+from ltr.admin.errors import UserError
 from ltr.admin.runtime import Precision
+from ltr.models.registry import build_net
+
+log = logging.getLogger(__name__)
 
 
 class Loader(Protocol):
@@ -88,6 +93,31 @@ class Experiment:
             raise ValueError(f"ema_decay must lie between 0 and 1 or be None, not {self.ema_decay}")
         if self.checkpoint_every is not None and self.checkpoint_every < 1:
             raise ValueError(f"checkpoint_every must be at least 1 or None, not {self.checkpoint_every}")
+
+
+def check_spec(experiment: Experiment) -> None:
+    """Builds the net from its ``spec`` without memory, so that a wrong one is known before and not after training.
+
+    A builder that is not registered is only a warning: it is the model files that cannot be loaded.
+
+    Raises:
+        ValueError: ``spec`` builds a net with other parameters.
+    """
+    try:
+        with torch.device("meta"):
+            built = build_net(experiment.spec)
+    except UserError as error:
+        log.warning("the model files of this run cannot be loaded again: %s", error)
+        return
+    except Exception:  # a builder may compute with its tensors, which "meta" ones cannot
+        log.debug("the net cannot be built without memory: its spec is not checked", exc_info=True)
+        return
+    own = {name: tuple(value.shape) for name, value in experiment.net.state_dict().items()}
+    other = {name: tuple(value.shape) for name, value in built.state_dict().items()}
+    wrong = [f"{name}: {own.get(name)} here, {other.get(name)} by spec" for name in sorted(own.keys() | other.keys())
+             if own.get(name) != other.get(name)]  # fmt: skip
+    if wrong:
+        raise ValueError(f"{experiment.spec} does not build the experiment's net: {'; '.join(wrong[:5])}")
 
 
 def settings_facts(settings: Any) -> dict[str, Any]:

@@ -115,6 +115,8 @@ class TrainState:
                 _load_ema(self.ema, state["ema"], e)
             self.meter.load_state_dict(state["meter"])
             self.position = Position(**state["position"])
+            # In samples, so that another batch size goes on at the right place.
+            self.position.batch = -(-self.position.samples // e.train_loader.batch_size)
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
             raise UserError(f"{path} does not fit this experiment: {error}. {_remedy(changes)}") from error
         set_random_state(state["random"])

@@ -18,7 +18,7 @@ from ltr.admin.runtime import autocast, resolve_device
 from ltr.admin.seeding import seeded
 from ltr.trainers import workdir as files
 from ltr.trainers.ema import EmaWeights
-from ltr.trainers.experiment import Experiment, settings_facts
+from ltr.trainers.experiment import Experiment, check_spec, settings_facts
 from ltr.trainers.logs import EpochLog, ScalarWriter
 from ltr.trainers.meters import NonFiniteLoss, StatMeter
 from ltr.trainers.progress import Clock, Progress
@@ -107,6 +107,7 @@ class Trainer:
 
     def _begin(self) -> None:
         path = self.workdir / files.STATE
+        check_spec(self.experiment)
         if not self.resume:
             files.set_aside(self.workdir)
         if path.exists():

@@ -195,6 +195,17 @@ def test_changed_settings_are_named(tmp_path: Path, caplog: pytest.LogCaptureFix
     assert float(read_log(tmp_path / "log.csv")[-1]["lr"]) == 0.05
 
 
+def test_another_batch_size_goes_on_at_the_same_sample(tmp_path: Path) -> None:
+    def stop() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    settings = replace(default.settings(), max_epochs=1, samples_per_epoch=24)
+    train(tmp_path, settings, at("train", 1, 2, stop))
+    steps: list[int] = []
+    train(tmp_path, replace(settings, batch_size=2), lambda p: steps.append(p.batch) if p.phase == "train" else None)
+    assert steps == list(range(5, 13))
+
+
 def test_another_net_is_refused(tmp_path: Path) -> None:
     train(tmp_path, replace(default.settings(), max_epochs=1))
     state = (tmp_path / "train_state.pt").read_bytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -104,6 +105,38 @@ def test_validation_sees_the_same_samples_and_moves_nothing(tmp_path: Path) -> N
     assert len({row["val_loss"] for row in read_log(tmp_path / "log.csv")}) == 1
     for name, value in experiment.net.state_dict().items():
         assert name.endswith("num_batches_tracked") or torch.equal(value, before[name])
+
+
+def test_validation_does_not_draw_from_the_training_s_generators(tmp_path: Path) -> None:
+    class Drawing(ToyActor):
+        def __call__(self, batch: Any) -> Any:
+            if not self.net.training:
+                torch.rand(3)
+            return super().__call__(batch)
+
+    experiment = build()
+    experiment.actor = Drawing(experiment.net)
+    Trainer(experiment, tmp_path / "with", "cpu").run()
+    Trainer(build(validate=False), tmp_path / "without", "cpu").run()
+    nets = [load_train_state(tmp_path / name / "train_state.pt")["net"] for name in ("with", "without")]
+    assert all(torch.equal(value, nets[1][name]) for name, value in nets[0].items())
+
+
+def test_a_spec_of_another_net_is_refused_before_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from ltr.trainers import experiment as experiment_module
+
+    monkeypatch.setattr(experiment_module, "build_net", lambda spec: ToyNet(**spec.kwargs))
+    experiment = build(max_epochs=1)
+    Trainer(experiment, tmp_path, "cpu").run()
+    experiment.spec = NetSpec("toy_net", {"channels": 5})
+    with pytest.raises(ValueError, match=r"body\.0\.bias: \(4,\) here, \(5,\) by spec"):
+        Trainer(experiment, tmp_path, "cpu").run()
+    monkeypatch.undo()
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard.writer", None)
+    Trainer(build(max_epochs=1), tmp_path, "cpu").run()
+    assert "cannot be loaded again: unknown net builder 'toy_net'" in caplog.text
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
