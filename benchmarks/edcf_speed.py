@@ -118,7 +118,8 @@ def _print(rows: list[dict[str, float | str]], args: argparse.Namespace) -> None
     print(f"width {args.width:g}, {args.threads} threads, torch {torch.__version__}, median over all frames\n")
     print("| parameter | frames/s | ms | encoder GMAC | floor ms | frame / floor |\n|---|---|---|---|---|---|")
     for row in rows:
-        print("| {parameter} | {fps:.1f} | {ms:.1f} | {encoder_gmacs:.2f} | {floor_ms:.1f} | {ratio:.2f} |".format(**row))
+        cells = "| {parameter} | {fps:.1f} | {ms:.1f} | {encoder_gmacs:.2f} | {floor_ms:.1f} | {ratio:.2f} |"
+        print(cells.format(**row))
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ class EDCFNet(nn.Module):
             raise ValueError("an EDCF net needs a fine or a semantic branch")
         if decoder and not semantic:
             raise ValueError("the decoder reconstructs from semantic features: it needs semantic=True")
-        self.fine_kind = fine
+        self.width, self.fine_kind = width, fine
         backbone = SiamFCAlexNet(width)
         if not semantic:
             for layer in ("conv3", "conv4", "conv5", "pool2", "conv2"):

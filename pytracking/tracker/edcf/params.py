@@ -7,6 +7,7 @@ from typing import Literal
 
 from ltr.admin.errors import UserError
 from ltr.admin.overrides import check_range
+from ltr.ops.regions import RegionShape
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +23,8 @@ class EDCFParams:
     debug: int = 0
 
     # search region
-    padding: float = 2.0  # the region's sides are (1 + padding) times the target's
+    padding: float = 2.0  # the region of a square target has (1 + padding) times its sides
+    region: RegionShape = "proportional"  # see ltr.ops.regions.region_size
     image_size: int = 255  # side of the region's crop in pixels
     num_scales: int = 3
     scale_step: float = 1.02
@@ -69,7 +71,7 @@ class EDCFParams:
         check_range("EDCFParams", "learning_rate", self.learning_rate, 0, 1)
         check_range("EDCFParams", "max_update_ratio", self.max_update_ratio, 0)
         if self.num_scales % 2 == 0:
-            raise ValueError(f"EDCFParams.num_scales must be odd, so that one scale keeps the size, not {self.num_scales}")
+            raise ValueError(f"EDCFParams.num_scales must be odd (one scale keeps the size), not {self.num_scales}")
         if not (self.use_filter or self.use_semantic):
             raise ValueError("EDCFParams needs use_filter or use_semantic, or both")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from ltr.models.layers.fusion import fuse_conv_bn
 from ltr.models.tracking.edcf import EDCFNet, crop_centre
 from ltr.ops.crop import crop_patch, to_tensor
 from ltr.ops.labels import circular_gaussian_label
+from ltr.ops.regions import region_size
 from ltr.ops.windows import hann2d
 from pytracking.api import FrameInfo, InitInfo, TrackerOutput
 from pytracking.components.weights import resolve_weights
@@ -67,7 +69,7 @@ class EDCFTracker:
         if net is None:
             net = load_net(resolve_weights(params.weights), builder="edcf", device=self.device)
         params.check_net(has_filter=net.fine_kind is not None, has_semantic=net.has_semantic)
-        net = fuse_conv_bn(net.to(self.device).eval())
+        net = fuse_conv_bn(copy.deepcopy(net).to(self.device).eval())
         self.net: EDCFNet = net.to(memory_format=torch.channels_last)
         self.middle = params.num_scales // 2
         self.scales = params.scale_step ** (np.arange(params.num_scales) - self.middle)
@@ -123,14 +125,18 @@ class EDCFTracker:
             out["debug"] = {"score_map": score_map.cpu().numpy()[:, 0]}
         return out
 
+    def _region(self) -> np.ndarray:
+        """Width and height of the search region in image pixels."""
+        return region_size(self.state.size, self.params.padding, self.params.region)
+
     def _search_area(self) -> list[float]:
-        region = self.state.size * (1 + self.params.padding)
+        region = self._region()
         return [*map(float, self.state.centre - region / 2), *map(float, region)]
 
     def _encode(self, image: np.ndarray, scales: Sequence[float] | np.ndarray, size: int) -> Tensor:
         """First layer of crops of ``size`` pixels around the target, one for each scale."""
         state, params = self.state, self.params
-        region = state.size * (1 + params.padding) * size / params.image_size
+        region = self._region() * size / params.image_size
         patches = [crop_patch(image, state.centre, region * s, size, state.fill) for s in scales]
         return self._run(self.net.encode, to_tensor(patches, self.device))
 
@@ -212,7 +218,7 @@ class EDCFTracker:
     def _move(self, image_shape: tuple[int, ...], scale: int, dy: float, dx: float) -> None:
         state, params = self.state, self.params
         factor = self.scales[scale] if scale < len(self.scales) else 1.0
-        per_pixel = state.size * (1 + params.padding) * factor / params.image_size  # image pixels per crop pixel
+        per_pixel = self._region() * factor / params.image_size  # image pixels per crop pixel
         centre = state.centre + np.array([dx, dy]) * self.cell * per_pixel
         state.centre = np.clip(centre, 0, [image_shape[1], image_shape[0]])
         size = state.size * factor

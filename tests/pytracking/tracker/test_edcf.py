@@ -151,7 +151,11 @@ def test_weights_without_a_branch_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"num_scales": 4}, "odd"), ({"use_filter": False, "use_semantic": False}, "use_filter"), ({"lambda1": -1}, "lambda1")],
+    [
+        ({"num_scales": 4}, "odd"),
+        ({"use_filter": False, "use_semantic": False}, "use_filter"),
+        ({"lambda1": -1}, "lambda1"),
+    ],
 )
 def test_parameters_out_of_range_are_refused(change: dict, words: str) -> None:
     with pytest.raises(ValueError, match=words):
