@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 
@@ -50,18 +52,21 @@ def _colour_bins(rgb: np.ndarray) -> np.ndarray:
 
 def _smooth_histogram(bins: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """(bins,) weighted counts as a density, each shared with the neighbouring colours."""
-    counts = np.bincount(bins.ravel(), weights=weight.ravel(), minlength=_BINS**3).reshape(_BINS, _BINS, _BINS)
+    counts: Any = np.bincount(bins.ravel(), weights=weight.ravel(), minlength=_BINS**3).reshape(_BINS, _BINS, _BINS)
     for axis in range(3):
-        rolled = np.moveaxis(counts, axis, 0)
-        padded = np.concatenate([rolled[:1], rolled, rolled[-1:]])
-        counts = np.moveaxis(0.25 * padded[:-2] + 0.5 * padded[1:-1] + 0.25 * padded[2:], 0, axis)
+        first, last = counts.take([0], axis), counts.take([-1], axis)
+        padded = np.concatenate([first, counts, last], axis)
+        inner = np.arange(1, _BINS + 1)
+        counts = (
+            0.25 * padded.take(inner - 1, axis) + 0.5 * padded.take(inner, axis) + 0.25 * padded.take(inner + 1, axis)
+        )
     density: np.ndarray = counts.ravel() / max(float(weight.sum()), 1e-6) + 1e-6
     return density
 
 
 def _as_object(belief: np.ndarray, prior: np.ndarray) -> np.ndarray | None:
     """The piece of a belief map that holds the middle, without holes; None if it is no plausible object."""
-    solid = (belief > 0.5).astype(np.uint8)
+    solid: Any = (belief > 0.5).astype(np.uint8)
     solid = cv2.morphologyEx(solid, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5)))
     count, pieces = cv2.connectedComponents(solid)
     if count < 2:
