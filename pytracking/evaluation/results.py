@@ -7,6 +7,7 @@ the run. The file of boxes is written last, so where it exists the others are wh
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping
@@ -147,6 +148,15 @@ class ResultStore:
         except (OSError, ValueError):
             return None
         return facts if isinstance(facts, dict) else None
+
+    def discard_if_empty(self) -> None:
+        """Remove run.json and the folder where no result was written, so that a false start leaves no trace."""
+        if any(self.folder.glob("*.txt")):
+            return
+        with contextlib.suppress(OSError):  # not there, or other files in it
+            (self.folder / "run.json").unlink(missing_ok=True)
+            self.folder.rmdir()
+            self.folder.parent.rmdir()
 
     @staticmethod
     def _write_rows(path: Path, rows: np.ndarray, number_format: str) -> Path:

@@ -87,9 +87,13 @@ def run_dataset(
         report(Progress("skipped", sequence.name, len(sequence)))
     jobs = [(sequence, _seed(spec, store, sequence)) for sequence in todo]
     outcomes = []
-    for outcome in _outcomes(jobs, spec, store, threads, report, on_frame):
-        _tell(outcome, todo, report)
-        outcomes.append(outcome)
+    try:
+        for outcome in _outcomes(jobs, spec, store, threads, report, on_frame):
+            _tell(outcome, todo, report)
+            outcomes.append(outcome)
+    except Exception:
+        store.discard_if_empty()
+        raise
     return RunSummary(
         tuple(outcome for outcome in outcomes if isinstance(outcome, Done)),
         tuple(sequence.name for sequence in skipped),

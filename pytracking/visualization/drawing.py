@@ -10,6 +10,7 @@ import numpy as np
 GREEN = (0, 220, 60)
 RED = (235, 40, 40)
 
+_BLACK = (0, 0, 0)
 _REACH = 30_000  # OpenCV draws in 16-bit coordinates; a lost tracker's box may lie anywhere
 
 
@@ -50,5 +51,6 @@ def draw_text(
     (width, height), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, line)
     x = int(np.clip(origin[0], 2, max(2, image.shape[1] - width - 2)))
     y = int(np.clip(origin[1], height + 2, max(height + 2, image.shape[0] - 4)))
-    for shade, thickness in (((0, 0, 0), line + 2), (color, line)):
-        cv2.putText(image, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, shade, thickness, cv2.LINE_AA)
+    # The rim by shifting, not by a thicker font: that has wider letters in OpenCV 5.
+    for dx, dy, shade in ((-1, 0, _BLACK), (1, 0, _BLACK), (0, -1, _BLACK), (0, 1, _BLACK), (0, 0, color)):
+        cv2.putText(image, text, (x + dx, y + dy), cv2.FONT_HERSHEY_SIMPLEX, scale, shade, line, cv2.LINE_AA)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ltr.dataset.base import VideoDataset
+from ltr.dataset.base import SequenceInfo, VideoDataset
 from ltr.dataset.rendering.difficulty import Difficulty
 from ltr.dataset.synthetic_video import SyntheticVideo
 from pytracking.evaluation.sequence import Sequence, SequenceList
@@ -34,15 +34,16 @@ _PLAIN = Difficulty(
     occluders=0,
     leave_frame=0,
 )
-# Name -> its difficulty, and the number of the scene: each plays before another background.
-_SCENES = {
-    "distractors": (replace(_PLAIN, distractors=3), 0),
-    "motion": (replace(_PLAIN, speed=(0.1, 0.15)), 3),
-    "occlusion": (replace(_PLAIN, occluders=1.5), 4),
-    "rotation": (replace(_PLAIN, turn=1.0, deformation=0.7), 1),
-    "scale": (replace(_PLAIN, scale_change=0.5), 2),
-    "walker": (replace(_PLAIN, walker=1.0, distractors=1), 5),
+_DIFFICULTIES = {
+    "distractors": replace(_PLAIN, distractors=3),
+    "motion": replace(_PLAIN, speed=(0.1, 0.15)),
+    "occlusion": replace(_PLAIN, occluders=1.5),
+    "rotation": replace(_PLAIN, turn=1.0, deformation=0.7),
+    "scale": replace(_PLAIN, scale_change=0.5),
+    "walker": replace(_PLAIN, walker=1.0, distractors=1),
 }
+_SCENES_EACH = 100  # numbers reserved for a difficulty, so that each plays before another background
+_MIN_VISIBLE = 0.7  # share of the frames in which the target can be seen
 
 
 class VideoDatasetSource:
@@ -64,14 +65,15 @@ class VideoDatasetSource:
 def load(path: Path | None) -> SequenceList:
     """The generated sequences, `synthetic_<difficulty>`; the path is not used."""
     sequences = SequenceList()
-    for name, (difficulty, scene) in _SCENES.items():
-        videos = SyntheticVideo(scene + 1, NUM_FRAMES, SIZE, SEED, difficulty)
+    for number, (name, difficulty) in enumerate(_DIFFICULTIES.items()):
+        scenes = range(number * _SCENES_EACH, (number + 1) * _SCENES_EACH)
+        videos = SyntheticVideo(scenes.stop, NUM_FRAMES, SIZE, SEED, difficulty)
+        scene = next(scene for scene in scenes if _can_be_tracked(videos.sequence_info(scene)))
         info = videos.sequence_info(scene)
-        source = VideoDatasetSource(videos, scene, NUM_FRAMES)
         sequences.append(
             Sequence(
                 f"synthetic_{name}",
-                source,
+                VideoDatasetSource(videos, scene, NUM_FRAMES),
                 info.boxes,
                 "synthetic",
                 target_visible=info.visible,
@@ -79,3 +81,10 @@ def load(path: Path | None) -> SequenceList:
             )
         )
     return sequences
+
+
+def _can_be_tracked(info: SequenceInfo) -> bool:
+    """Whether the target is whole in the first frame, and can be seen in most: scenes for training need not be so."""
+    x, y, width, height = info.boxes[0]
+    inside = x >= 0 and y >= 0 and x + width <= SIZE[1] and y + height <= SIZE[0]
+    return bool(inside and info.visible[:5].all() and info.visible.mean() >= _MIN_VISIBLE)

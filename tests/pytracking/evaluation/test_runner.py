@@ -160,7 +160,7 @@ def test_a_tracker_that_cannot_be_built_is_an_error_at_once(
 ) -> None:
     with pytest.raises((UserError, RuntimeError), match="weights are not for me"):
         run_dataset(on_disk, spec(weights="some"), store, threads)
-    assert boxes_of(store) == {}
+    assert not store.folder.parent.exists(), "a false start leaves no empty folders"
 
 
 def test_unknown_names_are_found_before_anything_runs(on_disk: SequenceList, store: ResultStore) -> None:
