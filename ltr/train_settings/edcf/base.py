@@ -17,6 +17,8 @@ from ltr.data.processing.pairs import SearchJitter
 from ltr.data.sampler import TrackingSampler
 from ltr.dataset.animated_stills.dataset import AnimatedStills
 from ltr.dataset.base import VideoDataset
+from ltr.dataset.imagenet_vid.dataset import ImageNetVID
+from ltr.dataset.synthetic_video.dataset import SyntheticVideo
 from ltr.models.registry import build_net
 from ltr.trainers.experiment import Experiment
 
@@ -74,7 +76,6 @@ class EDCFTrainSettings:
     data: DataSettings = field(default_factory=DataSettings)
     loss: EDCFLoss = field(default_factory=EDCFLoss)
     optim: OptimSettings = field(default_factory=OptimSettings)
-    init_weights: str | None = None  # a model file to start from; entries of branches it lacks keep their own values
     seed: int = 0
 
 
@@ -146,7 +147,6 @@ def _datasets(data: DataSettings, part: Literal["train", "val"]) -> tuple[list[V
         return [_synthetic(part)], [1.0]
     source: VideoDataset
     if data.source == "imagenet_vid":
-        from ltr.dataset.imagenet_vid import ImageNetVID
         source = ImageNetVID(dataset_path("imagenet_vid"))
     else:
         folder = dataset_path("stills")
@@ -164,6 +164,4 @@ def _datasets(data: DataSettings, part: Literal["train", "val"]) -> tuple[list[V
 
 
 def _synthetic(part: Literal["train", "val"]) -> VideoDataset:
-    from ltr.dataset.synthetic_video.dataset import SyntheticVideo
-
     return SyntheticVideo(num_sequences=100_000 if part == "train" else 500, seed=0 if part == "train" else 1)
