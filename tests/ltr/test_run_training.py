@@ -70,8 +70,8 @@ def test_a_file_run_from_elsewhere_survives_a_kill_and_a_signal(tmp_path: Path) 
             process.kill()
         return process.returncode, error
 
-    assert stop(signal.SIGKILL, 1)[0] == -signal.SIGKILL
-    code, error = stop(signal.SIGTERM, 3)
+    assert stop(signal.SIGKILL, 2)[0] == -signal.SIGKILL
+    code, error = stop(signal.SIGTERM, 4)
     assert code == 128 + signal.SIGTERM, error
     assert "going on in" in error and "the same command goes on" in error
     epochs = [int(row["epoch"]) for row in read_log(folder / "log.csv")]
@@ -84,7 +84,7 @@ def test_a_file_run_from_elsewhere_survives_a_kill_and_a_signal(tmp_path: Path) 
         (["edfc", "default"], 2, "unknown train module 'edfc'"),
         (["toy_training", "defalt"], 2, "did you mean 'default'"),
         (["toy_training"], 2, "a module and a setting are needed"),
-        (["toy_training", "default", "--set", "optim.rl=1"], 2, "'optim.rl'; did you mean 'optim.lr'"),
+        (["toy_training", "default", "--set", "optim.momentun=1"], 2, "did you mean 'momentum'"),
         (["toy_training", "default", "--set", "max_epochs=many"], 2, "max_epochs=many"),
         (["toy_training", "default", "--set", "max_epochs"], 2, "name=value"),
         (["toy_training", "default", "--set", "poison=2"], 1, "distance = nan in epoch 1, batch 3"),
