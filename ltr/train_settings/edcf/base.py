@@ -85,7 +85,6 @@ def build(settings: EDCFTrainSettings) -> Experiment:
     Raises:
         UserError: a data set or the initial weights are missing.
     """
-    torch.manual_seed(settings.seed)
     spec = NetSpec("edcf", {key: getattr(settings.net, key) for key in NetSettings.__dataclass_fields__})
     net = build_net(spec).to(memory_format=torch.channels_last)
     optim = settings.optim
@@ -139,7 +138,7 @@ def _loader(settings: EDCFTrainSettings, part: Literal["train", "val"]) -> Track
         max_gap=data.max_gap,
         seed=settings.seed if part == "train" else settings.seed + 1,
     )
-    return build_loader(sampler, data.batch_size, data.workers)
+    return build_loader(sampler, data.batch_size, data.workers, drop_last=part == "train")
 
 
 def _datasets(data: DataSettings, part: Literal["train", "val"]) -> tuple[list[VideoDataset], list[float]]:
