@@ -25,6 +25,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "ltr.structures": ("ltr.ops",),
     "ltr.admin": (),
     "ltr.admin.checkpoint": ("ltr.admin", "ltr.models.registry"),
+    "ltr.admin.export": ("ltr.admin", "ltr.models.registry"),
     "pytracking.api": (),
     "pytracking.registry": ("pytracking.api", "ltr.admin.errors"),
     # floor 1
@@ -63,6 +64,7 @@ FOREIGN: dict[str, tuple[str, ...]] = {
     "ltr.admin": ("torch", "cv2", "matplotlib"),
     "ltr.admin.runtime": ("cv2", "matplotlib"),
     "ltr.admin.checkpoint": ("cv2", "matplotlib"),
+    "ltr.admin.export": ("cv2", "matplotlib"),
     "ltr.dataset": ("torch", "matplotlib"),
     "ltr.data.image_io": ("torch", "matplotlib"),
     "pytracking.api": ("torch", "cv2", "matplotlib"),
