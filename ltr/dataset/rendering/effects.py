@@ -76,8 +76,8 @@ def random_look(rng: np.random.Generator, curves: CurveBank, strength: float, sh
         reduce=rng.uniform(0.4, 0.9) if rng.uniform() < 0.25 * strength else 1.0,
         noise=9.0 * strength * rng.uniform() ** 2,
         coarse=bool(rng.uniform() < 0.4),
-        quality=int(rng.integers(30, 96)) if rng.uniform() < 0.6 else None,
-        grey=bool(rng.uniform() < 0.1),
+        quality=int(rng.integers(30, 96)) if rng.uniform() < 0.55 * min(strength, 1.0) else None,
+        grey=bool(rng.uniform() < 0.1 * strength),
     )
 
 

@@ -13,34 +13,33 @@ _TILE_CELLS = 16  # cells of the tile's coarsest octave along its side
 
 
 @lru_cache(maxsize=1)
-def _noise_tile() -> np.ndarray:
-    """(1024, 1024) float32 fractal noise of unit variance, the same in every process."""
+def _noise_tiles() -> list[np.ndarray]:
+    """Fractal noise of about unit variance, (1024, 1024) float32 and reduced to halves; the same in every process."""
     rng = np.random.Generator(np.random.PCG64(31_415))
-    tile = np.zeros((_TILE, _TILE), np.float32)
+    tile: np.ndarray = np.zeros((_TILE, _TILE), np.float32)
     weight, cells = 1.0, _TILE_CELLS
     while cells <= _TILE // 2:
         octave = rng.standard_normal((cells, cells), dtype=np.float32)
-        tile += weight * cv2.resize(octave, (_TILE, _TILE), interpolation=cv2.INTER_CUBIC)
+        tile = tile + weight * cv2.resize(octave, (_TILE, _TILE), interpolation=cv2.INTER_CUBIC)
         weight, cells = 0.6 * weight, 2 * cells
-    tile /= tile.std()
-    tile.flags.writeable = False
-    return tile
+    tiles = [np.asarray(tile / tile.std(), dtype=np.float32)]
+    while len(tiles[-1]) > 4 * _TILE_CELLS:
+        side = len(tiles[-1]) // 2
+        tiles.append(np.asarray(cv2.resize(tiles[-1], (side, side), interpolation=cv2.INTER_AREA)))
+    return tiles
 
 
 def _noise_window(rng: np.random.Generator, height: int, width: int, cells: float) -> np.ndarray:
     """A random window of the tile with about `cells` coarse cells along its longer side, scaled to (height, width)."""
-    longest = min(_TILE * cells / _TILE_CELLS, _TILE - 1)
-    rows, columns = (
-        max(int(longest * height / max(height, width)), 2),
-        max(int(longest * width / max(height, width)), 2),
-    )
-    top, left = int(rng.integers(_TILE - rows)), int(rng.integers(_TILE - columns))
-    window = _noise_tile()[top : top + rows, left : left + columns]
-    if rng.uniform() < 0.5:
-        window = window[:, ::-1]
-    if rng.uniform() < 0.5:
-        window = window[::-1]
-    return np.asarray(cv2.resize(np.ascontiguousarray(window), (width, height), interpolation=cv2.INTER_AREA))
+    longest, tiles = max(height, width), _noise_tiles()
+    share = min(cells / _TILE_CELLS, 0.999)
+    level = min(max(int(np.log2(share * _TILE / longest)), 0), len(tiles) - 1)
+    tile = tiles[level]
+    rows, columns = (max(int(share * len(tile) * side / longest), 2) for side in (height, width))
+    top, left = (int(rng.uniform() * (len(tile) - side)) for side in (rows, columns))
+    window = cv2.resize(tile[top : top + rows, left : left + columns], (width, height), interpolation=cv2.INTER_LINEAR)
+    flip = int(rng.integers(-1, 3))
+    return np.asarray(window if flip == 2 else cv2.flip(window, flip))
 
 
 def fractal(rng: np.random.Generator, height: int, width: int, cells: float = 4.0, rough: float = 0.3) -> np.ndarray:
