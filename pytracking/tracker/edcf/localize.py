@@ -69,17 +69,34 @@ def find_peak(score_maps: Tensor, subcell: bool) -> tuple[int, float, float, flo
         ``(scale index, dy, dx, score)``, displacements in cells.
     """
     size = score_maps.shape[-1]
-    flat = int(score_maps.argmax())
-    scale, cell = divmod(flat, size * score_maps.shape[-2])
+    scale, cell = divmod(int(score_maps.argmax()), size * size)
     row, column = divmod(cell, size)
     plane = score_maps[scale, 0]
-    dy, dx = float(row - plane.shape[0] // 2), float(column - size // 2)
-    if subcell:
-        if 0 < row < plane.shape[0] - 1:
-            dy += _parabola(plane[row - 1 : row + 2, column])
-        if 0 < column < size - 1:
-            dx += _parabola(plane[row, column - 1 : column + 2])
+    dy, dx = float(row - size // 2), float(column - size // 2)
+    if subcell and 0 < row < size - 1:
+        dy += _parabola(plane[row - 1 : row + 2, column])
+    if subcell and 0 < column < size - 1:
+        dx += _parabola(plane[row, column - 1 : column + 2])
     return scale, dy, dx, float(plane[row, column])
+
+
+def keep_near(score_maps: Tensor, dy: float, dx: float, radius: int) -> Tensor:
+    """Leave the cells within ``radius`` of a displacement, and put the others below all of them.
+
+    With it the fused maps choose among the places and the filter's sharper maps say where exactly.
+
+    Args:
+        score_maps: ``(S, 1, size, size)`` with zero displacement at index ``size // 2``.
+        dy, dx: displacement in cells.
+        radius: in cells along each axis.
+
+    Returns:
+        maps of the same shape.
+    """
+    size = score_maps.shape[-1]
+    cells = torch.arange(size, device=score_maps.device) - size // 2
+    inside = ((cells - round(dy)).abs() <= radius)[:, None] & ((cells - round(dx)).abs() <= radius)[None, :]
+    return torch.where(inside, score_maps, score_maps.amin() - 1)
 
 
 def _parabola(three: Tensor) -> float:

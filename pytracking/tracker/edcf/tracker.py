@@ -23,7 +23,7 @@ from ltr.ops.regions import region_size
 from ltr.ops.windows import hann2d
 from pytracking.api import FrameInfo, InitInfo, TrackerOutput
 from pytracking.components.weights import resolve_weights
-from pytracking.tracker.edcf.localize import find_peak, resample_features, resample_response
+from pytracking.tracker.edcf.localize import find_peak, keep_near, resample_features, resample_response
 from pytracking.tracker.edcf.params import EDCFParams
 
 
@@ -47,7 +47,8 @@ class Search:
     """What the net says of one frame's search region."""
 
     conv1: Tensor  # (1 or S, C, h, w)
-    fine: Tensor | None = None  # (S, C, n, n) filter features at every scale
+    fine: Tensor | None = None  # (1 or S, C, n, n) filter features as encoded
+    pyramid: Tensor | None = None  # (S, C, n, n) the same at every scale
     semantic: Tensor | None = None  # (1 or S, 1, 17, 17) score maps f
 
 
@@ -109,13 +110,17 @@ class EDCFTracker:
         state.frame_num += 1
         search_area = self._search_area()
         search = self._search(image)
-        score_map = self._fuse(search)
+        response = self._filter_response(search)
+        score_map = self._fuse(response, search)
         scale, dy, dx, score = find_peak(score_map, params.subcell)
+        if params.refine_radius and response is not None:
+            near = keep_near(response * self.penalty, dy, dx, params.refine_radius)
+            scale, dy, dx, _ = find_peak(near, params.subcell)
         self._move(image.shape, scale, dy, dx)
         if params.use_filter:
             rate = self._rate(search.semantic)
             if params.feature_pyramid and state.frame_num % params.context_interval:
-                self._update_filter_from(search.conv1, self.scales[scale], dy, dx, rate)
+                self._update_filter_from(search.fine, self.scales[scale], dy, dx, rate)
             else:
                 self._update_filter(image, rate)
         x, y = state.centre - state.size / 2
@@ -149,10 +154,10 @@ class EDCFTracker:
         scales = [1.0] if params.feature_pyramid else self.scales
         search = Search(self._encode(image, scales, params.image_size))
         if params.use_filter:
-            search.fine = self._run(self.net.fine_features, search.conv1)
+            search.fine = search.pyramid = self._run(self.net.fine_features, search.conv1)
             if params.feature_pyramid:
                 factors = torch.as_tensor(self.scales, dtype=torch.float32, device=self.device)
-                search.fine = resample_features(search.fine, factors, (0.0, 0.0), self.side)
+                search.pyramid = resample_features(search.fine, factors, (0.0, 0.0), self.side)
         if params.use_semantic:
             one = params.semantic_scales == "middle" and not params.feature_pyramid
             search.semantic = self._semantic(search.conv1[self.middle : self.middle + 1] if one else search.conv1)
@@ -161,17 +166,23 @@ class EDCFTracker:
     def _semantic(self, conv1: Tensor) -> Tensor:
         return self.net.semantic_response(self.state.exemplar, self._run(self.net.semantic_features, conv1))
 
-    def _fuse(self, search: Search) -> Tensor:
-        """Fused score map of Eq. 16, ``(S, 1, n, n)`` with zero displacement in the middle cell."""
+    def _filter_response(self, search: Search) -> Tensor | None:
+        """Response g of Eq. 9 at every scale, ``(S, 1, n, n)`` with zero displacement in the middle cell."""
+        if search.pyramid is None:
+            return None
+        return centre_map(apply_filter(search.pyramid * self.window, self.state.target_filter))
+
+    def _fuse(self, response: Tensor | None, search: Search) -> Tensor:
+        """Fused score maps of Eq. 16, laid out as the filter's response."""
         params = self.params
-        fused = torch.zeros((), device=self.device)
-        if search.fine is not None:
-            fused = centre_map(apply_filter(search.fine * self.window, self.state.target_filter))
+        fused = torch.zeros((), device=self.device) if response is None else response
         if search.semantic is not None:
             semantic = search.semantic.sigmoid() if params.semantic_score == "sigmoid" else search.semantic
             fused = fused + params.semantic_weight * resample_response(semantic, STRIDE, self.cell, self.side)
-        if fused.shape[0] == len(self.scales):
-            fused = fused * self.penalty
+        lowest = fused.amin()
+        if fused.shape[0] == 1:  # one map says nothing of scales: the size stays
+            fused = torch.cat([fused if i == self.middle else lowest.expand_as(fused) for i in range(len(self.scales))])
+        fused = lowest + (fused - lowest) * self.penalty  # scores may be negative, where a factor would favour
         if params.position_prior > 0:
             fused = (1 - params.position_prior) * fused + params.position_prior * self.window
         return fused
@@ -196,11 +207,11 @@ class EDCFTracker:
             state.contexts = torch.stack(windows, dim=1) * self.window
         self._learn(crop_centre(features, side), rate)
 
-    def _update_filter_from(self, conv1: Tensor, factor: float, dy: float, dx: float, rate: float) -> None:
+    def _update_filter_from(self, fine: Tensor, factor: float, dy: float, dx: float, rate: float) -> None:
         """Learn from the features that the search has already computed, moved to the target's new place."""
         factors = torch.tensor([factor], dtype=torch.float32, device=self.device)
-        features = self._run(self.net.fine_features, conv1)
-        self._learn(resample_features(features, factors, (dy * factor, dx * factor), self.side), rate)
+        # The displacement was found in cells of the scaled map.
+        self._learn(resample_features(fine, factors, (dy * factor, dx * factor), self.side), rate)
 
     def _learn(self, template: Tensor, rate: float) -> None:
         """Eq. 7, then Eq. 17 on the filter itself."""
@@ -217,7 +228,7 @@ class EDCFTracker:
 
     def _move(self, image_shape: tuple[int, ...], scale: int, dy: float, dx: float) -> None:
         state, params = self.state, self.params
-        factor = self.scales[scale] if scale < len(self.scales) else 1.0
+        factor = self.scales[scale]
         per_pixel = self._region() * factor / params.image_size  # image pixels per crop pixel
         centre = state.centre + np.array([dx, dy]) * self.cell * per_pixel
         state.centre = np.clip(centre, 0, [image_shape[1], image_shape[0]])
