@@ -24,7 +24,7 @@ class Difficulty:
         min_visible: a frame counts as visible if at least this share of the target is.
     """
 
-    target_side: tuple[float, float] = (15.0, 130.0)
+    target_side: tuple[float, float] = (15.0, 110.0)
     speed: tuple[float, float] = (0.005, 0.15)
     turn: float = 1.0
     scale_change: float = 0.4

@@ -117,7 +117,7 @@ class Director:
         rng = self._rng
         cutout = self._material.cutout(rng, SHARP * side, self._source)
         path = self._path(side)
-        tone = self._tone(path, side, rng.uniform(0.0, 0.8) if rng.uniform() < 0.6 else 0.0)
+        tone = self._tone(path, side, rng.uniform(0.0, 0.65) if rng.uniform() < 0.6 else 0.0)
         soft = rng.uniform(0.0, 0.8)
         target = self._cast.thing(cutout, side, path, tone, soft)
         others = []
