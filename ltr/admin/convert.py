@@ -146,7 +146,7 @@ def _items(value: Any) -> list[Any]:
         parsed = _python_value(text)
         if isinstance(parsed, (list, tuple)):
             return list(parsed)
-        text = text.strip("()[]")
+        text = text[1:].removesuffix(")" if text[0] == "(" else "]")
     return [part.strip() for part in text.split(",") if part.strip()]
 
 

@@ -81,7 +81,7 @@ def _split(
     for name, value in overrides.items():
         head, dot, rest = name.partition(".")
         if head not in names:
-            raise unknown_name("setting", f"{prefix}{head}", [f"{prefix}{option}" for option in names])
+            raise unknown_name(f"{prefix[:-1]} setting" if prefix else "setting", head, names)
         if dot:
             nested.setdefault(head, {})[rest] = value
         else:

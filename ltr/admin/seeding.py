@@ -34,6 +34,8 @@ def rng_for(*keys: int | str) -> np.random.Generator:
         raise ValueError("rng_for needs at least one key, e.g. the seed")
     # The kind of each key is part of the entropy: else rng_for("a") and rng_for(crc32("a")) were one stream.
     entropy = [part for key in keys for part in (int(isinstance(key, str)), key_number(key))]
+    if entropy[-1] == 0:
+        entropy.append(2)  # SeedSequence pads with zeros: (0,) and (0, 0) need an end to tell them apart
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(entropy)))
 
 
