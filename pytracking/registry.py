@@ -16,7 +16,6 @@ In place of a class, a tracker's module may offer `ALIASES`: parameter name -> "
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import logging
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping
@@ -247,8 +246,6 @@ def _listed(package: str, tracker: str) -> Iterable[str]:
 
 
 def _modules_of(package: str) -> list[str]:
-    spec = importlib.util.find_spec(package)
-    if spec is None or spec.submodule_search_locations is None:
-        raise ModuleNotFoundError(f"there is no package {package}")
-    names = (module.name for module in pkgutil.iter_modules(spec.submodule_search_locations))
+    # The package itself is imported, none of its modules: some packages add folders to their __path__.
+    names = (module.name for module in pkgutil.iter_modules(importlib.import_module(package).__path__))
     return [name for name in names if not name.startswith("_")]

@@ -72,7 +72,7 @@ class OpenCVTracker:
         except cv2.error as error:
             logger.info("Tracker%s does not take %s: %s", params.algorithm, fitted.rect, str(error).strip())
             # CSRT has no name for its limits: next to nothing inside the image, or far from square.
-            side = max(8, params.min_side, math.ceil(min(max(box[2:]), *size) / _MAX_ASPECT))
+            side = max(8, params.min_side, math.ceil(min(max(box[2:]), max(size)) / _MAX_ASPECT))
             self._start(image, fit_box(box, size, side, params.margin or 0), box, seed)
         return {"target_bbox": box}
 
