@@ -1,5 +1,4 @@
-"""Running a tracker over sequences: resumable, in one process or several, with one result file "
-"per sequence."""
+"""Running a tracker over sequences: resumable, in one process or several, with one result file per sequence."""
 
 from __future__ import annotations
 
@@ -131,8 +130,7 @@ def _outcomes(
 
 
 def _seed(spec: TrackerSpec, store: ResultStore, sequence: Sequence) -> int:
-    """The same for a sequence whatever runs before or beside it; 31 bits, as OpenCV's generator "
-    "takes them."""
+    """The same for a sequence whatever runs before or beside it; 31 bits, as OpenCV's generator takes them."""
     key = f"{spec.seed}/{store.tracker}/{store.parameter}/{store.run_id}/{sequence.name}"
     return zlib.crc32(key.encode("utf-8")) & 0x7FFFFFFF
 

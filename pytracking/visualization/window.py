@@ -37,8 +37,7 @@ class Window:
         cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
 
     def show(self, image: np.ndarray) -> bool:
-        """Show (H, W, 3) uint8 RGB; False when the user wants to stop (q, Escape, or the window "
-        "is closed)."""
+        """Show (H, W, 3) uint8 RGB; False when the user wants to stop (q, Escape, or the window is closed)."""
         cv2.imshow(self._title, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         key = cv2.waitKey(1) & 0xFF
         return key not in _QUIT_KEYS and cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1

@@ -1,5 +1,4 @@
-"""OTB-2013, the benchmark's first edition: 51 targets (50 sequences, Jogging with two). Files "
-"and quirks as in `otb`."""
+"""OTB-2013, the benchmark's first edition: 51 targets (50 sequences, Jogging with two); quirks as in `otb`."""
 
 from __future__ import annotations
 
