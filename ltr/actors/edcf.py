@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ltr.actors.base import Actor
+from ltr.admin.overrides import check_range
 from ltr.losses.correlation import filter_loss, logistic_loss, mismatch_loss
 from ltr.models.backbone.siamfc_alexnet import STRIDE
 from ltr.models.correlation.correlation_filter import FilterForm, apply_filter, solve_filter
@@ -21,7 +22,11 @@ from ltr.ops.windows import hann2d
 
 @dataclass(frozen=True, kw_only=True)
 class EDCFLoss:
-    """Weights and forms of the losses; Eq. 15 has weight 1 for each and leaves their normalisation open."""
+    """Weights and forms of the losses; Eq. 15 has weight 1 for each and leaves their normalisation open.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
 
     low: float = 1.0  # correlation filter, Eq. 8
     high: float = 1.0  # semantic branch, Eq. 4
@@ -37,6 +42,12 @@ class EDCFLoss:
     label_radius: float = 16.0  # pixels of the crop (SiamFC)
     window: bool = True  # damp the filter's features as in tracking; DCFNet trains without
     padding: float = 2.0
+
+    def __post_init__(self) -> None:
+        for name in ("low", "high", "reconstruction", "mismatch", "lambda1", "lambda2"):
+            check_range("EDCFLoss", name, getattr(self, name), 0)
+        for name in ("sigma_factor", "label_radius", "padding"):
+            check_range("EDCFLoss", name, getattr(self, name), 0, low_open=True)
 
 
 class EDCFActor(Actor):

@@ -10,6 +10,7 @@ import torch
 
 from ltr.actors.edcf import EDCFActor, EDCFLoss
 from ltr.admin.checkpoint import NetSpec
+from ltr.admin.overrides import check_range
 from ltr.admin.paths import dataset_path
 from ltr.data.loader import TrackingLoader, build_loader
 from ltr.data.processing.edcf import EDCFProcessing
@@ -25,18 +26,34 @@ from ltr.trainers.experiment import Experiment
 
 @dataclass(frozen=True, kw_only=True)
 class NetSettings:
-    """Arguments of ``ltr.models.tracking.edcf.edcf``."""
+    """Arguments of ``ltr.models.tracking.edcf.edcf``.
+
+    Raises:
+        ValueError: a value is out of its range, or there is no such combination of branches.
+    """
 
     width: float = 1.0
-    fine: str | None = "thin"
+    fine: Literal["thin", "conv2"] | None = "thin"
     fine_channels: int = 8
     semantic: bool = True
     decoder: bool = True
 
+    def __post_init__(self) -> None:
+        check_range("NetSettings", "width", self.width, 0, 4, low_open=True)
+        check_range("NetSettings", "fine_channels", self.fine_channels, 1)
+        if self.fine is None and not self.semantic:
+            raise ValueError("NetSettings needs a branch: fine, semantic, or both")
+        if self.decoder and not self.semantic:
+            raise ValueError("NetSettings.decoder needs semantic=true: it reconstructs from semantic features")
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataSettings:
-    """Which videos to learn from, and how pairs are cut from them."""
+    """Which videos to learn from, and how pairs are cut from them.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
 
     source: Literal["stills", "synthetic", "imagenet_vid"] = "imagenet_vid"
     synthetic_share: float = 0.0  # share of procedural videos mixed into the source
@@ -50,10 +67,28 @@ class DataSettings:
     batch_size: int = 8
     workers: int = 2
 
+    def __post_init__(self) -> None:
+        for name in ("max_gap", "val_samples", "batch_size"):
+            check_range("DataSettings", name, getattr(self, name), 1)
+        check_range("DataSettings", "samples_per_epoch", self.samples_per_epoch, self.batch_size)
+        check_range("DataSettings", "workers", self.workers, 0)
+        check_range("DataSettings", "synthetic_share", self.synthetic_share, 0, 1)
+        check_range("DataSettings", "grey", self.grey, 0, 1)
+        check_range("DataSettings", "image_size", self.image_size, 135)  # 127 is the exemplar: no room to search
+        check_range("DataSettings", "template_size", self.template_size, self.image_size)
+        for name in ("image_size", "template_size"):
+            # Only these sides make an odd number of first-layer cells that are centred on the crop.
+            if getattr(self, name) % 4 != 3:
+                raise ValueError(f"DataSettings.{name} must be 255 or differ from it by a multiple of 4")
+
 
 @dataclass(frozen=True, kw_only=True)
 class OptimSettings:
-    """Optimisation; the paper has SGD with a rate that decays exponentially from 1e-2 to 1e-5."""
+    """Optimisation; the paper has SGD with a rate that decays exponentially from 1e-2 to 1e-5.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
 
     optimizer: Literal["sgd", "adam"] = "sgd"
     lr: float = 1e-2
@@ -66,6 +101,19 @@ class OptimSettings:
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     ema_decay: float | None = None
     checkpoint_every: int | None = 500
+
+    def __post_init__(self) -> None:
+        for name in ("lr", "final_lr", "grad_clip"):
+            if getattr(self, name) is not None:
+                check_range("OptimSettings", name, getattr(self, name), 0, low_open=True)
+        for name in ("warmup_epochs", "weight_decay"):
+            check_range("OptimSettings", name, getattr(self, name), 0)
+        check_range("OptimSettings", "momentum", self.momentum, 0, 1, high_open=True)
+        check_range("OptimSettings", "epochs", self.epochs, 1)
+        if self.ema_decay is not None:
+            check_range("OptimSettings", "ema_decay", self.ema_decay, 0, 1, low_open=True, high_open=True)
+        if self.checkpoint_every is not None:
+            check_range("OptimSettings", "checkpoint_every", self.checkpoint_every, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +194,7 @@ def _datasets(data: DataSettings, part: Literal["train", "val"]) -> tuple[list[V
         return [_synthetic(part)], [1.0]
     source: VideoDataset
     if data.source == "imagenet_vid":
-        source = ImageNetVID(dataset_path("imagenet_vid"))
+        source = ImageNetVID(split=part)
     else:
         folder = dataset_path("stills")
         regions = folder.parent / "regions"

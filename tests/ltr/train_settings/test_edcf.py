@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from ltr import run_training
 from ltr.admin.errors import UserError
-from ltr.train_settings.edcf import edcf_stills
+from ltr.train_settings.edcf import base, edcf, edcf_stills
 from ltr.train_settings.edcf.base import EDCFTrainSettings, build
 from ltr.trainers.settings_registry import find_module, list_settings
 from ltr.trainers.trainer import Trainer
@@ -52,3 +53,36 @@ def test_missing_photos_name_the_key(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setenv("PYTRACKING_LOCAL", str(config))
     with pytest.raises(UserError, match="stills"):
         build(edcf_stills.settings())
+
+
+def test_vid_validates_on_videos_it_does_not_train_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "ImageNetVID", lambda split: split)
+    parts = {part: base._datasets(edcf.settings().data, part)[0] for part in ("train", "val")}
+    assert parts == {"train": ["train"], "val": ["val"]}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("optim.epochs=0", "epochs must be at least 1"),
+        ("optim.lr=-1", "lr must be greater than 0"),
+        ("optim.final_lr=0", "final_lr must be greater than 0"),
+        ("optim.grad_clip=0", "grad_clip must be greater than 0"),
+        ("data.batch_size=0", "batch_size must be at least 1"),
+        ("data.samples_per_epoch=3", "samples_per_epoch must be at least 8"),
+        ("data.max_gap=0", "max_gap must be at least 1"),
+        ("data.image_size=127", "image_size must be at least 135"),
+        ("data.image_size=189", "multiple of 4"),
+        ("data.template_size=187", "template_size must be at least 191"),
+        ("net.fine=thick", "expected one of thin, conv2"),
+        ("net.width=0", "width must be in (0, 4]"),
+        ("net.semantic=false", "decoder needs semantic=true"),
+        ("loss.high=-1", "high must be at least 0"),
+    ],
+)
+def test_settings_out_of_range_are_wrong_usage(
+    change: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_training.main(["edcf", "edcf_tiny", "--workspace", str(tmp_path), "--set", change]) == 2
+    assert words in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())
