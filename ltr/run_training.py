@@ -31,7 +31,7 @@ def make_parser() -> argparse.ArgumentParser:
         prog="ltr-train",
         description="Train a tracker's net. Files go to <workspace>/<module>/<setting>/; a run that was "
         "interrupted goes on where it stopped.",
-        epilog="example: ltr-train edcf default --set optim.lr=0.005 --device cuda --workers 8",
+        epilog="example: ltr-train edcf edcf_tiny --set optim.lr=0.005 --device cuda --workers 8",
     )
     parser.add_argument("module", nargs="?", help="package of settings, or its dotted name (see --list)")
     parser.add_argument("setting", nargs="?", help="one of its settings")
