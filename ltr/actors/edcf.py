@@ -53,6 +53,8 @@ class EDCFLoss:
 class EDCFActor(Actor):
     """Losses of one batch of :class:`ltr.data.processing.edcf.EDCFProcessing` samples."""
 
+    net: EDCFNet
+
     def __init__(self, net: EDCFNet, loss: EDCFLoss) -> None:
         super().__init__(net)
         self.loss = loss

@@ -15,10 +15,10 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 def crop_patch(
     image: np.ndarray,
-    centre_xy: Sequence[float],
-    size_wh: Sequence[float],
+    centre_xy: Sequence[float] | np.ndarray,
+    size_wh: Sequence[float] | np.ndarray,
     output_size: int,
-    fill: Sequence[float] = (0, 0, 0),
+    fill: Sequence[float] | np.ndarray = (0, 0, 0),
 ) -> np.ndarray:
     """Cut a window and resize it to a square patch; both axes are scaled on their own.
 
@@ -56,7 +56,7 @@ def crop_patch(
 
 
 def _shrink_window(
-    image: np.ndarray, left_top: tuple[float, float], size_wh: Sequence[float], shrink: tuple[int, int]
+    image: np.ndarray, left_top: tuple[float, float], size_wh: Sequence[float] | np.ndarray, shrink: tuple[int, int]
 ) -> tuple[np.ndarray, float, float]:
     """Average the part of the image under the window down by whole factors; returns it with the window's new origin."""
     height, width = image.shape[:2]

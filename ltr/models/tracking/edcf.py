@@ -30,6 +30,8 @@ class EDCFNet(nn.Module):
         decoder: build the decoder (needs ``semantic``); it is not used in tracking.
     """
 
+    score_gain: Tensor
+
     def __init__(
         self,
         width: float = 1.0,

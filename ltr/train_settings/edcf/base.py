@@ -134,7 +134,7 @@ def build(settings: EDCFTrainSettings) -> Experiment:
         UserError: a data set or the initial weights are missing.
     """
     spec = NetSpec("edcf", {key: getattr(settings.net, key) for key in NetSettings.__dataclass_fields__})
-    net = build_net(spec).to(memory_format=torch.channels_last)
+    net = build_net(spec).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optim = settings.optim
     decayed = [p for p in net.parameters() if p.dim() > 1]
     groups = [
