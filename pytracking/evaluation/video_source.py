@@ -17,6 +17,8 @@ from ltr.data.image_io import list_images, read_image
 
 logger = logging.getLogger(__name__)
 
+_HEADER_SLACK = 2  # frames
+
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".ts")
 
 
@@ -144,7 +146,7 @@ class FrameStream:
         self.length = length if length > 0 else None
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        """Frames as (H, W, 3) uint8 RGB; ends where the source does.
+        """Frames as (H, W, 3) uint8 RGB; ends where the source does, with a warning where a file declares more.
 
         Raises:
             UserError: An image of a folder cannot be read.
@@ -153,11 +155,22 @@ class FrameStream:
             for file in self._files:
                 yield read_image(file)
             return
+        count = 0
         while True:
             decoded, frame = self._capture.read()
             if not decoded:
-                return
+                break
+            count += 1
             yield np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
+        # Headers are often a frame or two too high; a file that was cut short is not told from that otherwise.
+        if self.length is not None and count < self.length - _HEADER_SLACK:
+            logger.warning(
+                "video %s ends after %d of the %d frames that its header declares: it is damaged or was cut short "
+                "(copy it again); what was found so far is kept",
+                self.source,
+                count,
+                self.length,
+            )
 
     def close(self) -> None:
         """Release the decoder or camera."""

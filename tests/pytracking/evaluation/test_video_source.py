@@ -76,6 +76,17 @@ def test_stream_of_a_file(clip: Path) -> None:
         assert [round(brightness(frame)) for frame in stream] == list(range(9))
 
 
+def test_a_file_that_was_cut_short_is_told(clip: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with FrameStream(clip) as stream:
+        stream.length = 11  # within what headers are wrong by
+        list(stream)
+    assert not caplog.text
+    with FrameStream(clip) as stream:
+        stream.length = 30
+        assert len(list(stream)) == 9
+    assert "clip.mp4 ends after 9 of the 30 frames" in caplog.text
+
+
 def test_stream_of_a_folder(write_sequence: Callable[..., Path], tmp_path: Path) -> None:
     folder = write_sequence("Girl", 11, pattern="{}.png")
     for path in (folder, folder / "img"):
