@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -84,6 +85,8 @@ def _train(args: argparse.Namespace) -> int:
     from ltr.trainers.settings_registry import load_setting
     from ltr.trainers.trainer import Trainer
 
+    if int(os.environ.get("WORLD_SIZE") or 1) > 1:  # set by torchrun; the processes would overwrite each other's files
+        raise UsageError("training with several processes is not supported yet: use torchrun --nproc-per-node 1")
     if args.module is None or args.setting is None:
         raise UsageError("a module and a setting are needed: see --list, and --help for an example")
     setting = load_setting(args.module, args.setting)

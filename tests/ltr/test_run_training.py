@@ -99,6 +99,15 @@ def test_wrong_input_gets_a_message(
     assert words in error and "Traceback" not in error
 
 
+def test_several_processes_do_not_write_over_each_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert run("toy_training", "default", "--workspace", str(tmp_path)) == 2
+    assert "not supported yet" in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())
+
+
 def test_a_workspace_that_is_a_file_gets_a_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
     assert run("toy_training", "default", "--workspace", str(tmp_path / "file")) == 1
