@@ -29,6 +29,7 @@ DEPENDENCIES = [
     "safetensors>=0.4.3",
     "tqdm>=4.64",
     "tomli>=2; python_version < '3.11'",
+    "typing_extensions>=4; python_version < '3.11'",
 ]
 
 TEST = ["pytest>=8", "pytest-timeout>=2.3", "hypothesis>=6.80", "setuptools>=77"]
