@@ -38,15 +38,14 @@ class EDCFLoss:
     lambda1: float = 1e-4
     lambda2: float = 0.1
     filter_form: FilterForm = "sum"
-    sigma_factor: float = 0.1
+    label_sigma: float = 25 / 3  # pixels of the crop: 0.1 target sizes in a crop of 255 (DCFNet)
     label_radius: float = 16.0  # pixels of the crop (SiamFC)
     window: bool = True  # damp the filter's features as in tracking; DCFNet trains without
-    padding: float = 2.0
 
     def __post_init__(self) -> None:
         for name in ("low", "high", "reconstruction", "mismatch", "lambda1", "lambda2"):
             check_range("EDCFLoss", name, getattr(self, name), 0)
-        for name in ("sigma_factor", "label_radius", "padding"):
+        for name in ("label_sigma", "label_radius"):
             check_range("EDCFLoss", name, getattr(self, name), 0, low_open=True)
 
 
@@ -83,7 +82,7 @@ class EDCFActor(Actor):
         wide, search = net.fine_features(template_conv1).float(), net.fine_features(search_conv1).float()
         side = search.shape[-1]
         window = hann2d((side, side)).to(search) if loss.window else 1.0
-        sigma = side / (1 + loss.padding) * loss.sigma_factor
+        sigma = loss.label_sigma / net.fine_stride
         contexts = None
         if loss.lambda2 > 0 and wide.shape[-1] > side:
             contexts = torch.stack(_context_windows(wide, side), dim=1) * window

@@ -20,6 +20,7 @@ from ltr.dataset.animated_stills.dataset import AnimatedStills
 from ltr.dataset.base import VideoDataset
 from ltr.dataset.imagenet_vid.dataset import ImageNetVID
 from ltr.dataset.synthetic_video.dataset import SyntheticVideo
+from ltr.models.layers.fusion import in_channels_last
 from ltr.models.registry import build_net
 from ltr.trainers.experiment import Experiment
 
@@ -134,7 +135,8 @@ def build(settings: EDCFTrainSettings) -> Experiment:
         UserError: a data set or the initial weights are missing.
     """
     spec = NetSpec("edcf", {key: getattr(settings.net, key) for key in NetSettings.__dataclass_fields__})
-    net = build_net(spec).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = build_net(spec)
+    in_channels_last(net)
     optim = settings.optim
     decayed = [p for p in net.parameters() if p.dim() > 1]
     groups = [

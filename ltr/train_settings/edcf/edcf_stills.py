@@ -24,8 +24,8 @@ def settings() -> EDCFTrainSettings:
             batch_size=16,
             workers=1,
         ),
-        loss=EDCFLoss(mismatch=0.5, reconstruct="exemplar", reconstruction=0.2),
+        loss=EDCFLoss(mismatch=0.5, reconstruct="exemplar", reconstruction=0.2, label_sigma=6.2),
         optim=OptimSettings(
-            optimizer="adam", lr=2e-3, final_lr=2e-5, warmup_epochs=1, epochs=30, weight_decay=1e-4, checkpoint_every=25
+            optimizer="adam", lr=2e-3, final_lr=2e-5, warmup_epochs=1, epochs=16, weight_decay=1e-4, checkpoint_every=25
         ),
     )

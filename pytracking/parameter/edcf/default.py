@@ -1,6 +1,7 @@
-"""What serves users best: one encoder pass per frame, room for thin targets, peaks between cells.
+"""What serves users best with the shipped weights: the filter branch, one encoder pass per frame.
 
-Chosen with the shipped weights on real sequences; docs/performance.md has the figures beside the paper's form.
+Half an hour of training on photos makes a good filter branch and a weak semantic one: on real sequences the fused forms
+lose targets that the filter alone keeps (docs/performance.md). With better weights, use `fast` or `paper`.
 """
 
 from __future__ import annotations
@@ -12,13 +13,12 @@ from pytracking.tracker.edcf.params import EDCFParams
 
 
 def parameters() -> EDCFParams:
-    """`fast` with the choices above."""
+    """The filter alone, with room for thin targets and peaks between cells."""
     return replace(
         fast.parameters(),
+        use_semantic=False,
         context_interval=3,
         region="additive",
         subcell=True,
         learning_rate=0.01,
-        semantic_score="sigmoid",
-        semantic_weight=0.3,
     )

@@ -1,7 +1,8 @@
 """EDCF with one pass of the encoder per frame.
 
 The semantic branch sees the middle scale only, and the filter's features for the other scales and for the update are
-resampled from the same map; the context patches are looked at every fifth frame. A third of the encoder work of `paper`, and less for the update.
+resampled from the same map; the context patches are looked at every fifth frame. A third of `paper`'s work in the
+encoder, and less for the update.
 """
 
 from __future__ import annotations
