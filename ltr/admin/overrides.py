@@ -9,8 +9,8 @@ import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ltr.admin.convert import convert
 from ltr.admin.errors import UsageError, unknown_name
+from ltr.admin.text_values import convert
 
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, str]:

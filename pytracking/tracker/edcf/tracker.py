@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from ltr.admin.checkpoint import load_net
 from ltr.admin.runtime import autocast
 from ltr.models.backbone.siamfc_alexnet import STRIDE
 from ltr.models.correlation.correlation_filter import apply_filter, centre_map, solve_filter
-from ltr.models.layers.fusion import fuse_conv_bn
+from ltr.models.layers.fusion import fuse_conv_bn, in_channels_last
 from ltr.models.tracking.edcf import EDCFNet, crop_centre
 from ltr.ops.crop import crop_patch, to_tensor
 from ltr.ops.labels import circular_gaussian_label
@@ -68,10 +69,11 @@ class EDCFTracker:
         self.params = params
         self.device = torch.device(device)
         if net is None:
-            net = load_net(resolve_weights(params.weights), builder="edcf", device=self.device)
+            net = cast(EDCFNet, load_net(resolve_weights(params.weights), builder="edcf", device=self.device))
         params.check_net(has_filter=net.fine_kind is not None, has_semantic=net.has_semantic)
-        net = fuse_conv_bn(copy.deepcopy(net).to(self.device).eval())
-        self.net: EDCFNet = net.to(memory_format=torch.channels_last)
+        self.net = copy.deepcopy(net).to(self.device).eval()  # the caller's net keeps its batch normalisation
+        fuse_conv_bn(self.net)
+        in_channels_last(self.net)
         self.middle = params.num_scales // 2
         self.scales = params.scale_step ** (np.arange(params.num_scales) - self.middle)
         self.cell = net.fine_stride  # crop pixels per cell of the filter's map
@@ -85,14 +87,25 @@ class EDCFTracker:
         # Context windows stand one target size above, left, below and right of the target's (CACF).
         self.context_shift = math.ceil(params.image_size / (1 + params.padding) / self.cell)
         self.wide_size = params.image_size + 2 * self.context_shift * self.cell
-        self.state: EDCFState | None = None
+        self._state: EDCFState | None = None
+
+    @property
+    def state(self) -> EDCFState:
+        """What belongs to the present video.
+
+        Raises:
+            RuntimeError: no video was begun.
+        """
+        if self._state is None:
+            raise RuntimeError("track() was called before initialize()")
+        return self._state
 
     @torch.no_grad()
     def initialize(self, image: np.ndarray, info: InitInfo) -> TrackerOutput:
         """Learn the exemplar and the first filter from ``info["init_bbox"]`` ``[x, y, w, h]``."""
         x, y, w, h = (float(v) for v in info["init_bbox"])
         size = np.array([w, h])
-        self.state = EDCFState(np.array([x + w / 2, y + h / 2]), size, size, image.reshape(-1, 3).mean(axis=0))
+        self._state = EDCFState(np.array([x + w / 2, y + h / 2]), size, size, image.reshape(-1, 3).mean(axis=0))
         search = Search(self._encode(image, [1.0], self.params.image_size))
         if self.params.use_semantic:
             self.state.exemplar = self._run(self.net.exemplar_features, search.conv1)
@@ -105,8 +118,6 @@ class EDCFTracker:
     def track(self, image: np.ndarray, info: FrameInfo | None = None) -> TrackerOutput:
         """Find the target in the next frame (Eq. 16), then adapt the filter (Eq. 17-18)."""
         state, params = self.state, self.params
-        if state is None:
-            raise RuntimeError("track() was called before initialize()")
         state.frame_num += 1
         search_area = self._search_area()
         search = self._search(image)
@@ -119,7 +130,7 @@ class EDCFTracker:
         self._move(image.shape, scale, dy, dx)
         if params.use_filter:
             rate = self._rate(search.semantic)
-            if params.feature_pyramid and state.frame_num % params.context_interval:
+            if search.fine is not None and params.feature_pyramid and state.frame_num % params.context_interval:
                 self._update_filter_from(search.fine, self.scales[scale], dy, dx, rate)
             else:
                 self._update_filter(image, rate)
@@ -164,11 +175,12 @@ class EDCFTracker:
         return search
 
     def _semantic(self, conv1: Tensor) -> Tensor:
-        return self.net.semantic_response(self.state.exemplar, self._run(self.net.semantic_features, conv1))
+        exemplar = cast(Tensor, self.state.exemplar)  # initialize() made it
+        return self.net.semantic_response(exemplar, self._run(self.net.semantic_features, conv1))
 
     def _filter_response(self, search: Search) -> Tensor | None:
         """Response g of Eq. 9 at every scale, ``(S, 1, n, n)`` with zero displacement in the middle cell."""
-        if search.pyramid is None:
+        if search.pyramid is None or self.state.target_filter is None:
             return None
         return centre_map(apply_filter(search.pyramid * self.window, self.state.target_filter))
 
