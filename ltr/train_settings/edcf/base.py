@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 
@@ -22,6 +22,7 @@ from ltr.dataset.imagenet_vid.dataset import ImageNetVID
 from ltr.dataset.synthetic_video.dataset import SyntheticVideo
 from ltr.models.layers.fusion import in_channels_last
 from ltr.models.registry import build_net
+from ltr.models.tracking.edcf import EDCFNet
 from ltr.trainers.experiment import Experiment
 
 
@@ -135,7 +136,7 @@ def build(settings: EDCFTrainSettings) -> Experiment:
         UserError: a data set or the initial weights are missing.
     """
     spec = NetSpec("edcf", {key: getattr(settings.net, key) for key in NetSettings.__dataclass_fields__})
-    net = build_net(spec)
+    net = cast(EDCFNet, build_net(spec))
     in_channels_last(net)
     optim = settings.optim
     decayed = [p for p in net.parameters() if p.dim() > 1]
