@@ -6,9 +6,5 @@ from pytracking.tracker.edcf.params import EDCFParams
 
 
 def parameters() -> EDCFParams:
-    """The paper's values.
-
-    Eq. 16 adds both responses and says nothing of their ranges: the logits of f reach several units, where g stays
-    below one. A logistic function and a small weight bring f to a comparable range.
-    """
-    return EDCFParams(semantic_score="sigmoid", semantic_weight=0.1)
+    """The paper's values; Eq. 16 is the plain sum of both responses."""
+    return EDCFParams()

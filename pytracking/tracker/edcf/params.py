@@ -45,7 +45,7 @@ class EDCFParams:
     lambda1: float = 1e-4
     lambda2: float = 0.1  # 0 turns the context patches off
     filter_form: Literal["sum", "per_channel", "exact"] = "sum"
-    sigma_factor: float = 0.1  # standard deviation of the label in target sizes (DCFNet)
+    sigma_factor: float = 0.1  # standard deviation of the label as a share of the region over 1 + padding (DCFNet)
     context_interval: int = 1  # frames between two looks at the context patches
     subcell: bool = False  # parabola through the peak and its neighbours
     refine_radius: int = 0  # > 0: the fused peak chooses the place, the filter's within so many cells the box
@@ -57,7 +57,12 @@ class EDCFParams:
 
     def __post_init__(self) -> None:
         check_range("EDCFParams", "padding", self.padding, 0.5, 6)
-        check_range("EDCFParams", "image_size", self.image_size, 127, 1023)
+        check_range("EDCFParams", "image_size", self.image_size, 135, 1023)
+        if self.image_size % 4 != 3:
+            raise ValueError(
+                f"EDCFParams.image_size must be 3 more than a multiple of 4, so that the maps' cells lie symmetrically "
+                f"about the crop's centre (191, 255, 287, ...), not {self.image_size}"
+            )
         check_range("EDCFParams", "num_scales", self.num_scales, 1, 33)
         check_range("EDCFParams", "scale_step", self.scale_step, 1, 2)
         check_range("EDCFParams", "scale_penalty", self.scale_penalty, 0, 1)
@@ -77,12 +82,21 @@ class EDCFParams:
         if not (self.use_filter or self.use_semantic):
             raise ValueError("EDCFParams needs use_filter or use_semantic, or both")
 
-    def check_net(self, *, has_filter: bool, has_semantic: bool) -> None:
-        """Refuse weights without a branch that these parameters use.
+    def check_net(self, *, has_filter: bool, has_semantic: bool, filter_side: int) -> None:
+        """Refuse weights that these parameters cannot use.
+
+        Args:
+            has_filter, has_semantic: whether the net has these branches.
+            filter_side: side of the filter's map in cells.
 
         Raises:
             UserError: names the branch and the setting.
         """
+        if self.use_filter and has_filter and self.feature_pyramid and filter_side % 2 == 0:
+            raise UserError(
+                f"feature_pyramid needs filter features with a middle cell, but those of {self.weights!r} have "
+                f"{filter_side} x {filter_side} cells: use --set feature_pyramid=false"
+            )
         missing = "filter" if self.use_filter and not has_filter else None
         missing = "semantic" if self.use_semantic and not has_semantic else missing
         if missing:

@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ltr.admin.checkpoint import load_net
+from ltr.admin.errors import UserError
 from ltr.admin.runtime import autocast
 from ltr.models.backbone.siamfc_alexnet import STRIDE
 from ltr.models.correlation.correlation_filter import apply_filter, centre_map, solve_filter
@@ -69,15 +71,17 @@ class EDCFTracker:
         self.params = params
         self.device = torch.device(device)
         if net is None:
-            net = cast(EDCFNet, load_net(resolve_weights(params.weights), builder="edcf", device=self.device))
-        params.check_net(has_filter=net.fine_kind is not None, has_semantic=net.has_semantic)
+            net = cast(EDCFNet, load_net(_weights_file(params.weights), builder="edcf", device=self.device))
+        self.side = net.fine_size(params.image_size)
+        params.check_net(
+            has_filter=net.fine_kind is not None, has_semantic=net.has_semantic, filter_side=self.side
+        )
         self.net = copy.deepcopy(net).to(self.device).eval()  # the caller's net keeps its batch normalisation
         fuse_conv_bn(self.net)
         in_channels_last(self.net)
         self.middle = params.num_scales // 2
         self.scales = params.scale_step ** (np.arange(params.num_scales) - self.middle)
         self.cell = net.fine_stride  # crop pixels per cell of the filter's map
-        self.side = net.fine_size(params.image_size)
         sigma = self.side / (1 + params.padding) * params.sigma_factor
         self.label = circular_gaussian_label((self.side, self.side), sigma).float().to(self.device)
         self.window = hann2d((self.side, self.side)).float().to(self.device)
@@ -246,3 +250,17 @@ class EDCFTracker:
         state.centre = np.clip(centre, 0, [image_shape[1], image_shape[0]])
         size = state.size * factor
         state.size = np.clip(size, params.min_size_factor * state.first_size, params.max_size_factor * state.first_size)
+
+
+def _weights_file(name: str) -> Path:
+    """The file of some weights; a form of the paper's Table 1 that is not shipped says how to get its own."""
+    try:
+        return resolve_weights(name)
+    except UserError as error:
+        if not name.startswith("edcf_"):
+            raise
+        setting = name.removeprefix("edcf_")
+        raise UserError(
+            f"{error}. This form of EDCF has no shipped weights: train them with 'ltr-train edcf {setting}', or try "
+            "the form on EDCF's own with --weights edcf (not for cfnet, whose net differs)"
+        ) from error

@@ -61,7 +61,7 @@ def test_scale_search_follows_a_growing_target(pyramid: bool) -> None:
 
 
 def test_update_rate_and_interpolation_of_equations_17_and_18() -> None:
-    """The golden's sequence: f*(x_1) = 1, ratios 1, 0.8, 0.5, 1.1, new filters 2, 3, 1, 5."""
+    """The golden's sequence: ratios f*(x_t) / f*(x_1) of 1, 0.8, 0.5, 1.1, and new filters 2, 3, 1, 5 after a first 1."""
     tracker = EDCFTracker(EDCFParams(), net=small_net())
     tracker.initialize(moving_texture(), {"init_bbox": BOX})
     state = tracker.state
@@ -69,11 +69,6 @@ def test_update_rate_and_interpolation_of_equations_17_and_18() -> None:
     state.first_peak = 2.0
     rates = [tracker._rate(torch.full((1, 1, 3, 3), 2.0 * ratio)) for ratio in (1, 0.8, 0.5, 1.1)]
     np.testing.assert_allclose(rates, GOLDENS["update/alpha"], rtol=1e-6)
-    w, history = 1.0, []
-    for rate, new in zip(rates, (2, 3, 1, 5), strict=True):
-        w = rate * new + (1 - rate) * w
-        history.append(w)
-    np.testing.assert_allclose(history, GOLDENS["update/w"], rtol=1e-6)
     old = state.target_filter.clone()
     template = torch.rand(1, 8, 125, 125, generator=torch.Generator().manual_seed(0))
     tracker._learn(template, 1.0)
@@ -81,6 +76,19 @@ def test_update_rate_and_interpolation_of_equations_17_and_18() -> None:
     state.target_filter = old
     tracker._learn(template, rates[1])
     torch.testing.assert_close(state.target_filter, rates[1] * new + (1 - rates[1]) * old)
+
+
+def test_interpolation_of_equation_17_over_the_goldens_sequence(monkeypatch: pytest.MonkeyPatch) -> None:
+    tracker = EDCFTracker(EDCFParams(), net=small_net())
+    tracker.initialize(moving_texture(), {"init_bbox": BOX})
+    tracker.state.target_filter = torch.ones(1)
+    values = iter((2.0, 3.0, 1.0, 5.0))
+    monkeypatch.setattr("pytracking.tracker.edcf.tracker.solve_filter", lambda *_, **__: torch.tensor([next(values)]))
+    history = []
+    for rate in GOLDENS["update/alpha"]:
+        tracker._learn(torch.zeros(1, 1, 125, 125), float(rate))
+        history.append(tracker.state.target_filter.item())
+    np.testing.assert_allclose(history, GOLDENS["update/w"], rtol=1e-6)
 
 
 def test_update_ratio_is_kept_in_bounds() -> None:
@@ -149,12 +157,25 @@ def test_weights_without_a_branch_are_refused(tmp_path: Path) -> None:
     EDCFTracker(EDCFParams(weights=str(path), use_semantic=False))
 
 
+def test_even_maps_have_no_pyramid() -> None:
+    net = small_net(fine="conv2", fine_channels=4, semantic=False)
+    with pytest.raises(UserError, match="feature_pyramid=false"):
+        EDCFTracker(EDCFParams(use_semantic=False, feature_pyramid=True), net=net)
+
+
+def test_forms_without_shipped_weights_say_how_to_train_them() -> None:
+    with pytest.raises(UserError, match=r"ltr-train edcf siamfc.*--weights edcf"):
+        EDCFTracker(siamfc.parameters())
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         ({"num_scales": 4}, "odd"),
         ({"use_filter": False, "use_semantic": False}, "use_filter"),
         ({"lambda1": -1}, "lambda1"),
+        ({"image_size": 127}, "image_size"),
+        ({"image_size": 256}, "multiple of 4"),
     ],
 )
 def test_parameters_out_of_range_are_refused(change: dict, words: str) -> None:
