@@ -91,22 +91,23 @@ def _run(args: argparse.Namespace) -> int:
 
 def _follow(tracked: Iterable[TrackedFrame], stream: FrameStream, outlets: _Outlets) -> int:
     """Track to the end, or until the user ends it; what was found is saved in any case."""
-    interrupted = False
+    interrupted = quit_by_key = False
     try:
         with tqdm(total=stream.length, unit="frame", file=sys.stderr, disable=not sys.stderr.isatty()) as bar:
             for frame in tracked:
                 bar.update()
                 if not outlets.take(frame):
+                    quit_by_key = True
                     break
     except KeyboardInterrupt:  # the way to end a camera's stream where there is no window
         interrupted = True
     except BaseException:
         outlets.close(whole=False)
         raise
-    ended_early = interrupted and stream.length is not None
-    outlets.close(whole=not ended_early)
+    has_an_end = stream.length is not None  # a camera has none: its recording is whole whenever it is ended
+    outlets.close(whole=not (has_an_end and (interrupted or quit_by_key)))
     sys.stdout.write(outlets.summary() + "\n")
-    return INTERRUPTED if ended_early else DONE
+    return INTERRUPTED if interrupted and has_an_end else DONE
 
 
 class _Outlets:

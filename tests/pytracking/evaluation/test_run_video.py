@@ -107,7 +107,7 @@ def test_mouse_and_window(
     monkeypatch.setattr(run_video, "Window", FakeWindow)
     assert main(["stub", "default", str(clip), "--save_results", "--results", str(tmp_path)]) == 0
     assert "4 frames of clip" in capsys.readouterr().out
-    rows = np.loadtxt(tmp_path / "stub" / "default" / "video_clip.txt")
+    rows = np.loadtxt(tmp_path / "stub" / "default" / "video_clip.partial.txt")
     assert rows.shape == (4, 4) and rows[0].tolist() == [20, 10, 8, 9]
 
 
