@@ -29,7 +29,8 @@ def solve_filter(
     Args:
         template: ``(B, C, H, W)`` features z0 of the target patch.
         label: ``(H, W)`` or ``(B, H, W)`` regression target with its peak at index (0, 0).
-        contexts: ``(B, K, C, H, W)`` features of the context patches, or None for a plain filter.
+        contexts: ``(B, K, C, H, W)`` features of the context patches, or None for a plain filter. Label and contexts may
+            also be given as half spectra (complex), which saves transforming again what has not changed.
         lambda1: ridge weight of Eq. 6.
         lambda2: weight of the context patches in Eq. 6.
         form: how channels share the denominator. ``sum`` adds the energy of all channels (DCFNet, and what EDCF's
@@ -40,17 +41,26 @@ def solve_filter(
         ``(B, C, H, W // 2 + 1)`` complex half spectrum of the filter, to be used with :func:`apply_filter`.
     """
     z = torch.fft.rfft2(template)
-    y = torch.fft.rfft2(label.to(template.dtype))
+    y = _half_spectrum(label if label.is_complex() else label.to(template.dtype))
     y = y.expand(z.shape[0], 1, *z.shape[-2:]) if y.dim() == 2 else y.unsqueeze(1)
-    c = None if contexts is None else torch.fft.rfft2(contexts)
+    c = None if contexts is None else _half_spectrum(contexts)
     if form == "exact":
         return _solve_exact(z, y, c, lambda1, lambda2)
-    energy = z.abs().square()
+    energy = _power(z)
     if c is not None:
-        energy = energy + lambda2 * c.abs().square().sum(dim=1)
+        energy = energy + lambda2 * _power(c).sum(dim=1)
     if form == "sum":
         energy = energy.sum(dim=1, keepdim=True)
     return z.conj() * y / (energy + lambda1)
+
+
+def _half_spectrum(maps: Tensor) -> Tensor:
+    return maps if maps.is_complex() else torch.fft.rfft2(maps)
+
+
+def _power(spectrum: Tensor) -> Tensor:
+    # Without the square root that abs() takes and square() undoes.
+    return spectrum.real.square() + spectrum.imag.square()
 
 
 def _solve_exact(z: Tensor, y: Tensor, contexts: Tensor | None, lambda1: float, lambda2: float) -> Tensor:

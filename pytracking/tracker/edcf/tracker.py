@@ -42,7 +42,7 @@ class EDCFState:
     exemplar: Tensor | None = None  # (1, C, 6, 6), never updated
     first_peak: float = 0.0  # f*(x_1) of Eq. 18
     target_filter: Tensor | None = None  # (1, C, H, W // 2 + 1) complex
-    contexts: Tensor | None = None  # (1, K, C, H, W), the last look at them
+    contexts: Tensor | None = None  # (1, K, C, H, W // 2 + 1) complex, the last look at them
 
 
 @dataclass
@@ -83,7 +83,8 @@ class EDCFTracker:
         self.scales = params.scale_step ** (np.arange(params.num_scales) - self.middle)
         self.cell = net.fine_stride  # crop pixels per cell of the filter's map
         sigma = self.side / (1 + params.padding) * params.sigma_factor
-        self.label = circular_gaussian_label((self.side, self.side), sigma).float().to(self.device)
+        label = circular_gaussian_label((self.side, self.side), sigma).float().to(self.device)
+        self.label = torch.fft.rfft2(label)
         self.window = hann2d((self.side, self.side)).float().to(self.device)
         penalty = torch.full((params.num_scales, 1, 1, 1), params.scale_penalty)
         penalty[self.middle] = 1
@@ -220,7 +221,7 @@ class EDCFTracker:
             shift = self.context_shift
             starts = [(0, shift), (shift, 0), (2 * shift, shift), (shift, 2 * shift)]
             windows = [features[:, :, r : r + side, c : c + side] for r, c in starts]
-            state.contexts = torch.stack(windows, dim=1) * self.window
+            state.contexts = torch.fft.rfft2(torch.stack(windows, dim=1) * self.window)
         self._learn(crop_centre(features, side), rate)
 
     def _update_filter_from(self, fine: Tensor, factor: float, dy: float, dx: float, rate: float) -> None:
