@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -24,19 +24,11 @@ from torch import Tensor, nn
 from ltr.admin.errors import UserError
 from ltr.admin.files import atomic_write
 from ltr.admin.runtime import resolve_device
-from ltr.models.registry import build_net
+from ltr.models.registry import NetSpec, build_net
 
 METADATA_KEY = "pytracking-host"
 FORMAT_VERSION = 1
 _LISTED = 10
-
-
-@dataclass(frozen=True)
-class NetSpec:
-    """How to build a net: a registered builder and its arguments (JSON values)."""
-
-    builder: str
-    kwargs: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

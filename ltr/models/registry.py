@@ -13,19 +13,26 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ltr.admin.errors import UserError, unknown_name
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from ltr.admin.checkpoint import NetSpec
-
 ENTRY_POINT_GROUP = "ltr.models"
 _PACKAGE = "ltr.models.tracking"
+
+
+@dataclass(frozen=True)
+class NetSpec:
+    """How to build a net: a registered builder and its arguments (JSON values)."""
+
+    builder: str
+    kwargs: dict[str, Any] = field(default_factory=dict)
 
 
 def build_net(spec: NetSpec) -> nn.Module:

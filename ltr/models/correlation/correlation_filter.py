@@ -29,8 +29,8 @@ def solve_filter(
     Args:
         template: ``(B, C, H, W)`` features z0 of the target patch.
         label: ``(H, W)`` or ``(B, H, W)`` regression target with its peak at index (0, 0).
-        contexts: ``(B, K, C, H, W)`` features of the context patches, or None for a plain filter. Label and contexts may
-            also be given as half spectra (complex), which saves transforming again what has not changed.
+        contexts: ``(B, K, C, H, W)`` features of the context patches, or None for a plain filter. Label and contexts
+            may also be given as half spectra (complex), which saves transforming again what has not changed.
         lambda1: ridge weight of Eq. 6.
         lambda2: weight of the context patches in Eq. 6.
         form: how channels share the denominator. ``sum`` adds the energy of all channels (DCFNet, and what EDCF's

@@ -61,7 +61,7 @@ def test_scale_search_follows_a_growing_target(pyramid: bool) -> None:
 
 
 def test_update_rate_and_interpolation_of_equations_17_and_18() -> None:
-    """The golden's sequence: ratios f*(x_t) / f*(x_1) of 1, 0.8, 0.5, 1.1, and new filters 2, 3, 1, 5 after a first 1."""
+    """The golden's sequence: ratios f*(x_t) / f*(x_1) of 1, 0.8, 0.5, 1.1."""
     tracker = EDCFTracker(EDCFParams(), net=small_net())
     tracker.initialize(moving_texture(), {"init_bbox": BOX})
     state = tracker.state
