@@ -78,9 +78,10 @@ def test_wheel_contains_every_module_and_data_file(wheel: zipfile.ZipFile) -> No
         path.relative_to(REPOSITORY).as_posix()
         for package in ("ltr", "pytracking")
         for path in (REPOSITORY / package).rglob("*")
-        if path.is_file()
-        and path.suffix in (".py", ".safetensors", ".txt", ".typed", ".csv", ".json", ".npz")
+        if path.is_file() and path.suffix in (".py", ".safetensors", ".txt", ".typed", ".csv", ".json", ".npz")
     }
+    # The logs of the trainings beside the shipped weights are for readers of the repository.
+    sources = {name for name in sources if not re.fullmatch(r"pytracking/networks/.*\.csv", name)}
     assert {"ltr/py.typed", "pytracking/py.typed", "pytracking/run_tracker.py"} <= sources
     assert sorted(sources - set(wheel.namelist())) == []
 
