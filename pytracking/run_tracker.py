@@ -75,11 +75,12 @@ def _run(args: argparse.Namespace) -> int:
         raise UsageError(
             "name a tracker, a parameter file and a data set; --list shows them, --help the rest"
         )
+    spec = cli.tracker_spec(args).with_debug(args.debug)
+    spec.parameters()  # a misspelt tracker is told at once, not after the data set has been looked for
     sequences = get_dataset(_dataset_name(args), args.dataset_path)
     if args.sequence is not None:
         sequences = sequences.select(args.sequence)
     store = ResultStore(cli.results_root(args), args.tracker, args.param, args.runid)
-    spec = cli.tracker_spec(args).with_debug(args.debug)
     watch = _watcher(args, store)
     with _Bar(len(sequences), sum(len(sequence) for sequence in sequences)) as bar:
         summary = run_dataset(sequences, spec, store, args.threads, on_progress=bar.show, on_frame=watch)

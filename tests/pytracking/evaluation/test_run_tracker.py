@@ -188,3 +188,8 @@ def test_real_sequences(shared_sequences: Path, tmp_path: Path) -> None:
                "--results", tmp_path)  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert len((tmp_path / "stub" / "default" / "wakeboard7.txt").read_text().splitlines()) == 67
+
+
+def test_a_misspelt_tracker_is_told_before_a_missing_data_set(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stbu", "default", "folder", "--dataset_path", "/missing"]) == 2
+    assert "unknown tracker 'stbu'" in capsys.readouterr().err
