@@ -6,8 +6,8 @@ encoder, and less for the update.
 
 The responses are brought to a comparable scale, with a small weight for the semantic one: the shipped weights learned
 from 26,000 pairs of animated photos, which made a good filter branch and a weaker semantic one. It settles the choice
-between two peaks of the filter; its maximum is too unsteady to govern the update, which keeps a fixed rate. Thin targets
-get room to move in, and peaks are found between cells. docs/performance.md has the figures.
+between two peaks of the filter; its maximum is too unsteady to govern the update, which keeps a fixed rate. Thin
+targets get room to move in, and peaks are found between cells. docs/performance.md has the figures.
 """
 
 from __future__ import annotations
