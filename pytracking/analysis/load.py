@@ -68,7 +68,7 @@ class Source:
 
     def run_command(self, spec: ResultSpec) -> str:
         """The shell command that computes what is missing (whole results are not computed again)."""
-        words = ["python", "pytracking/run_tracker.py", spec.tracker, spec.parameter, self.dataset]
+        words = ["pytracking-run", spec.tracker, spec.parameter, self.dataset]
         if self.dataset_path is not None:
             words += ["--dataset_path", str(self.dataset_path)]
         words += ["--results", str(self.results)]

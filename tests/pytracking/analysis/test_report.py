@@ -86,7 +86,7 @@ def test_missing_results_are_named_with_the_command_that_makes_them(dataset: Pat
     assert "still:off:3: 2 of 3 results are missing" in text
     assert "no result file: car" in text
     assert "the run failed part-way: duck" in text
-    assert f"run_tracker.py still off folder --dataset_path '{dataset}' --results {results} --runid 3" in text
+    assert f"pytracking-run still off folder --dataset_path '{dataset}' --results {results} --runid 3" in text
     assert "--skip_missing" in text
     assert "still:exact" not in text
 
@@ -126,7 +126,7 @@ def test_a_shorter_result_is_scored_by_the_rule_and_named(
     report = analyze("folder", ["still:exact"], dataset_path=dataset, results=results)
     assert report.trackers["still:exact"].sequences["car"].summary.op50 == pytest.approx(0.5)
     assert "car.txt has 6 of 12 frames; the missing ones are scored as failures" in caplog.text
-    assert "run_tracker.py still exact folder" in caplog.text
+    assert "pytracking-run still exact folder" in caplog.text
     caplog.clear()
     report = analyze("folder", ["still:exact"], dataset_path=dataset, results=results, rule="got10k_otb")
     assert report.trackers["still:exact"].sequences["car"].summary.op50 == 1.0

@@ -48,7 +48,7 @@ def test_markdown_and_skip_missing(repository: Path, tmp_path: Path, dataset: Pa
     failed = run(repository, tmp_path, *arguments)
     assert (failed.returncode, failed.stdout) == (1, "")
     assert "no result file: car" in failed.stderr
-    assert "run_tracker.py still exact folder" in failed.stderr
+    assert "pytracking-run still exact folder" in failed.stderr
     done = run(repository, tmp_path, *arguments, "--skip_missing")
     assert done.returncode == 0
     assert "2 sequences, 1 left out" in done.stdout
