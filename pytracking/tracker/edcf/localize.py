@@ -80,25 +80,6 @@ def find_peak(score_maps: Tensor, subcell: bool) -> tuple[int, float, float, flo
     return scale, dy, dx, float(plane[row, column])
 
 
-def keep_near(score_maps: Tensor, dy: float, dx: float, radius: int) -> Tensor:
-    """Leave the cells within ``radius`` of a displacement, and put the others below all of them.
-
-    With it the fused maps choose among the places and the filter's sharper maps say where exactly.
-
-    Args:
-        score_maps: ``(S, 1, size, size)`` with zero displacement at index ``size // 2``.
-        dy, dx: displacement in cells.
-        radius: in cells along each axis.
-
-    Returns:
-        maps of the same shape.
-    """
-    size = score_maps.shape[-1]
-    cells = torch.arange(size, device=score_maps.device) - size // 2
-    inside = ((cells - round(dy)).abs() <= radius)[:, None] & ((cells - round(dx)).abs() <= radius)[None, :]
-    return torch.where(inside, score_maps, score_maps.amin() - 1)
-
-
 def _parabola(three: Tensor) -> float:
     before, peak, after = three.tolist()
     curvature = before - 2 * peak + after

@@ -48,7 +48,6 @@ class EDCFParams:
     sigma_factor: float = 0.1  # standard deviation of the label as a share of the region over 1 + padding (DCFNet)
     context_interval: int = 1  # frames between two looks at the context patches
     subcell: bool = False  # parabola through the peak and its neighbours
-    refine_radius: int = 0  # > 0: the fused peak chooses the place, the filter's within so many cells the box
 
     # update (Eq. 17-18)
     learning_rate: float = 0.017
@@ -74,7 +73,6 @@ class EDCFParams:
         check_range("EDCFParams", "lambda2", self.lambda2, 0)
         check_range("EDCFParams", "sigma_factor", self.sigma_factor, 0.01, 1)
         check_range("EDCFParams", "context_interval", self.context_interval, 1)
-        check_range("EDCFParams", "refine_radius", self.refine_radius, 0)
         check_range("EDCFParams", "learning_rate", self.learning_rate, 0, 1)
         check_range("EDCFParams", "max_update_ratio", self.max_update_ratio, 0)
         if self.num_scales % 2 == 0:

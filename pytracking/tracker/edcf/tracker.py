@@ -26,7 +26,7 @@ from ltr.ops.regions import region_size
 from ltr.ops.windows import hann2d
 from pytracking.api import FrameInfo, InitInfo, TrackerOutput
 from pytracking.components.weights import resolve_weights
-from pytracking.tracker.edcf.localize import find_peak, keep_near, resample_features, resample_response
+from pytracking.tracker.edcf.localize import find_peak, resample_features, resample_response
 from pytracking.tracker.edcf.params import EDCFParams
 
 
@@ -126,12 +126,8 @@ class EDCFTracker:
         state.frame_num += 1
         search_area = self._search_area()
         search = self._search(image)
-        response = self._filter_response(search)
-        score_map = self._fuse(response, search)
+        score_map = self._fuse(self._filter_response(search), search)
         scale, dy, dx, score = find_peak(score_map, params.subcell)
-        if params.refine_radius and response is not None:
-            near = keep_near(response * self.penalty, dy, dx, params.refine_radius)
-            scale, dy, dx, _ = find_peak(near, params.subcell)
         self._move(image.shape, scale, dy, dx)
         if params.use_filter:
             rate = self._rate(search.semantic)

@@ -13,7 +13,7 @@ from ltr.admin.checkpoint import NetSpec, save_model
 from ltr.admin.errors import UserError
 from ltr.models.tracking.edcf import EDCFNet, edcf
 from pytracking.parameter.edcf import cacfnet, cfnet, edsiam, paper, siamfc
-from pytracking.tracker.edcf.localize import find_peak, keep_near, resample_features, resample_response
+from pytracking.tracker.edcf.localize import find_peak, resample_features, resample_response
 from pytracking.tracker.edcf.params import EDCFParams
 from pytracking.tracker.edcf.tracker import EDCFTracker
 
@@ -220,11 +220,3 @@ def test_one_map_for_all_scales_keeps_the_size(change: dict) -> None:
     tracker = EDCFTracker(EDCFParams(use_filter=False, **change), net=small_net(fine=None))
     tracker.initialize(moving_texture(), {"init_bbox": BOX})
     assert tracker.track(moving_texture((2, 1)))["target_bbox"][2:] == [40, 40]
-
-
-def test_refined_place_is_the_filters_peak_near_the_fused_one() -> None:
-    response = torch.zeros(1, 1, 11, 11)
-    response[0, 0, 5 + 3, 5 + 1] = 1.0
-    response[0, 0, 0, 0] = 2.0
-    near = keep_near(response, dy=2.0, dx=1.0, radius=2)
-    assert find_peak(near, subcell=False) == (0, 3, 1, 1)
