@@ -11,7 +11,8 @@ class LocalResponseNorm(nn.Module):
     """Local response normalisation over channels, ``x / (k + alpha / size * sum x^2) ** 0.75``.
 
     The same numbers as :class:`torch.nn.LocalResponseNorm`, whose pooling over a fifth dimension takes a third of
-    EDCF's fine-grained branch on a CPU; a banded 1 x 1 convolution takes a ninth of its time. The defaults are DCFNet's.
+    EDCF's fine-grained branch on a CPU; a banded 1 x 1 convolution takes a ninth of its time. The defaults are
+    DCFNet's.
 
     Args:
         channels: channels of the input.
