@@ -1,0 +1,58 @@
+// The geometry of Precise RoI pooling along one axis, shared by the CPU and the CUDA operators.
+//
+// Cell i of a map stands for the hat function max(0, 1 - |t - i|). Everything is computed in double: there are few
+// edges, and in float a box of the size of one cell would be wrong in the fifth digit.
+#pragma once
+
+#if defined(__CUDACC__)
+#define PRROI_HD __host__ __device__ __forceinline__
+#else
+#define PRROI_HD inline
+#endif
+
+#include <cmath>
+
+namespace prroi {
+
+// One box along one axis, in cells of the map: `bins` bins of `size` cells from `low` on. An empty box has size 0.
+struct Axis {
+  double low;
+  double size;
+  int bins;
+
+  PRROI_HD double edge(int k) const { return low + size * k; }
+};
+
+PRROI_HD Axis make_axis(double low, double high, double scale, int bins) {
+  const double extent = high * scale - low * scale;
+  return {low * scale, extent > 0 ? extent / bins : 0.0, bins};
+}
+
+// Value of the hat function at distance t from its cell. This is also the derivative of hat_integral, and the
+// derivative has to be exactly this where an edge lies on a whole coordinate.
+PRROI_HD double hat(double t) {
+  const double distance = fabs(t);
+  return distance < 1 ? 1 - distance : 0;
+}
+
+// Integral of the hat function from minus infinity to t.
+PRROI_HD double hat_integral(double t) {
+  if (t <= -1) return 0;
+  if (t >= 1) return 1;
+  return 0.5 + t - 0.5 * t * fabs(t);
+}
+
+// Mean of cell i's hat function over a bin; 0 for an empty bin.
+PRROI_HD double bin_weight(const Axis& axis, int bin, int i) {
+  if (!(axis.size > 0)) return 0;
+  return (hat_integral(axis.edge(bin + 1) - i) - hat_integral(axis.edge(bin) - i)) / axis.size;
+}
+
+// First and last cell of a map of `cells` cells whose hat function reaches into [low, high]; first > last if none.
+// The limits are applied before the conversion to int, which a box of 1e12 cells would overflow.
+PRROI_HD void touched_cells(double low, double high, int cells, int* first, int* last) {
+  *first = static_cast<int>(fmin(fmax(floor(low), 0.0), static_cast<double>(cells)));
+  *last = static_cast<int>(fmin(fmax(ceil(high), -1.0), static_cast<double>(cells - 1)));
+}
+
+}  // namespace prroi
