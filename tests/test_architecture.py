@@ -17,6 +17,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 OURS = ("ltr", "pytracking", "prroi_pool")
+EXTERNAL = REPOSITORY / "external"  # the packages in it use nothing of ours and could stand alone
 
 # Room -> the rooms of ours that it may import, itself aside. The longest matching name decides.
 ROOMS: dict[str, tuple[str, ...]] = {
@@ -28,6 +29,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "ltr.admin.export": ("ltr.admin", "ltr.models.registry"),
     "pytracking.api": (),
     "pytracking.registry": ("pytracking.api", "ltr.admin.errors"),
+    "prroi_pool": (),
     # floor 1
     "ltr.models": ("ltr.ops", "ltr.structures", "ltr.admin", "prroi_pool"),
     "ltr.losses": ("ltr.ops", "ltr.structures", "ltr.admin", "ltr.models"),
@@ -82,13 +84,18 @@ PURE = ("torch", "numpy", "cv2")
 
 
 def source_files() -> list[Path]:
-    """Every Python file of the two packages."""
-    return sorted(path for package in ("ltr", "pytracking") for path in (REPOSITORY / package).rglob("*.py"))
+    """Every Python file of our packages."""
+    return sorted(path for package in OURS for path in (home(package) / package).rglob("*.py"))
+
+
+def home(package: str) -> Path:
+    """The folder in which a package of ours lies."""
+    return EXTERNAL if (EXTERNAL / package).is_dir() else REPOSITORY
 
 
 def module_name(path: Path) -> str:
     """`ltr/ops/boxes.py` -> `ltr.ops.boxes`; a package's `__init__.py` -> the package."""
-    parts = path.relative_to(REPOSITORY).with_suffix("").parts
+    parts = path.relative_to(EXTERNAL if path.is_relative_to(EXTERNAL) else REPOSITORY).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
@@ -109,8 +116,8 @@ def foreign_to(module: str) -> tuple[str, ...]:
 
 
 def is_street(module: str) -> bool:
-    """Command lines: `ltr.run_training`, `pytracking.run_tracker`, and the helpers beside them."""
-    return module.split(".")[-1].startswith("run_") and module.count(".") == 1
+    """Command lines: `ltr.run_training`, `pytracking.run_tracker`, the helpers beside them, `python -m prroi_pool`."""
+    return module.split(".")[-1].startswith(("run_", "__main__")) and module.count(".") == 1
 
 
 def walk_running_code(node: ast.AST) -> Iterator[ast.AST]:
@@ -126,7 +133,8 @@ def walk_running_code(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def is_module(name: str) -> bool:
-    path = REPOSITORY.joinpath(*name.split("."))
+    parts = name.split(".")
+    path = home(parts[0]).joinpath(*parts)
     return path.with_suffix(".py").is_file() or path.is_dir()
 
 
@@ -167,7 +175,7 @@ def import_faults(tree: ast.AST, module: str, is_package: bool = False) -> list[
         top = target.split(".")[0]
         if under(module, "ltr") and top == "pytracking":
             faults.append(f"{line}: ltr never imports pytracking ({target})")
-        elif top == "prroi_pool" and not under(module, "ltr.models"):
+        elif top == "prroi_pool" and not (under(module, "ltr.models") or under(module, "prroi_pool")):
             faults.append(f"{line}: only ltr.models imports prroi_pool")
         elif top in OURS and is_street(target):
             faults.append(f"{line}: {target} is a command line; nothing imports it")
@@ -251,7 +259,7 @@ def test_file_keeps_the_house_rules(path: Path) -> None:
 
 def test_every_module_has_its_place_in_the_plan() -> None:
     """A module in no room of the plan would be held to no rule, after a room was renamed for instance."""
-    doors = {"ltr", "pytracking", "pytracking.cli"}
+    doors = {"ltr", "pytracking", "pytracking.cli"}  # `prroi_pool` is a room as a whole
     homeless = [
         name
         for name in map(module_name, source_files())
@@ -267,6 +275,8 @@ BREACHES = [
     ("ltr.actors.x", "from ltr.data.sampler import TrackingSampler", "must not import ltr.data"),
     ("ltr.actors.x", "def f():\n    import ltr.dataset", "must not import ltr.dataset"),
     ("ltr.data.x", "import prroi_pool", "only ltr.models"),
+    ("prroi_pool.x", "from ltr.ops import boxes", "must not import ltr.ops"),
+    ("prroi_pool.x", "import argparse", "command lines only"),
     ("ltr.dataset.x", "import torch", "must not import torch"),
     ("ltr.admin.paths", "import torch", "must not import torch"),
     ("pytracking.tracker.a.tracker", "import pytracking.tracker.b.tracker", "import pytracking.tracker.b"),
@@ -305,6 +315,8 @@ def test_a_breach_is_found(module: str, code: str, reason: str) -> None:
         ("pytracking.parameter.a.x", "import pytracking.tracker.a.params\nimport pytracking.parameter.a.y"),
         ("ltr.admin.paths", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch"),
         ("pytracking.run_x", "import argparse, tqdm\nprint('done')"),
+        ("prroi_pool.__main__", "import argparse\nfrom prroi_pool import selfcheck\nprint('done')"),
+        ("ltr.models.x", "from prroi_pool import prroi_pool2d"),
     ],
 )
 def test_what_the_rules_allow_passes(module: str, code: str) -> None:
@@ -319,7 +331,8 @@ def test_missing_future_import_and_long_init_are_found() -> None:
 
 def python(code: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Runs code in a fresh interpreter that finds this checkout."""
-    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(REPOSITORY)!r})\n{code}"]
+    folders = [str(REPOSITORY), str(EXTERNAL)]
+    command = [sys.executable, "-c", f"import sys; sys.path[:0] = {folders!r}\n{code}"]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=240, check=False)
 
 

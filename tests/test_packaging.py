@@ -25,6 +25,7 @@ else:
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 NAME = "pytracking-host"
+HOMES = [(REPOSITORY, "ltr"), (REPOSITORY, "pytracking"), (REPOSITORY / "external", "prroi_pool")]
 NOT_SHIPPED = shutil.ignore_patterns("__pycache__", "*.egg-info", "*.so", ".*")
 
 
@@ -39,7 +40,7 @@ def build(folder: Path) -> Path:
     sources.mkdir()
     for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(REPOSITORY / name, sources / name)
-    for package in ("ltr", "pytracking"):
+    for package in ("ltr", "pytracking", "external"):
         shutil.copytree(REPOSITORY / package, sources / package, ignore=NOT_SHIPPED)
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
     done = subprocess.run(
@@ -75,20 +76,20 @@ def requirements(wheel: zipfile.ZipFile, extra: str | None = None) -> list[str]:
 def test_wheel_contains_every_module_and_data_file(wheel: zipfile.ZipFile) -> None:
     """A folder without `__init__.py`, or data that no pattern names, would be missing after `pip install`."""
     sources = {
-        path.relative_to(REPOSITORY).as_posix()
-        for package in ("ltr", "pytracking")
-        for path in (REPOSITORY / package).rglob("*")
+        path.relative_to(home).as_posix()
+        for home, package in HOMES
+        for path in (home / package).rglob("*")
         if path.is_file() and path.suffix in (".py", ".safetensors", ".txt", ".typed", ".csv", ".json", ".npz")
     }
     # The logs of the trainings beside the shipped weights are for readers of the repository.
     sources = {name for name in sources if not re.fullmatch(r"pytracking/networks/.*\.csv", name)}
-    assert {"ltr/py.typed", "pytracking/py.typed", "pytracking/run_tracker.py"} <= sources
+    assert {"ltr/py.typed", "pytracking/py.typed", "prroi_pool/py.typed", "pytracking/run_tracker.py"} <= sources
     assert sorted(sources - set(wheel.namelist())) == []
 
 
 def test_wheel_contains_nothing_else(wheel: zipfile.ZipFile) -> None:
     tops = {name.split("/")[0] for name in wheel.namelist() if ".dist-info/" not in name}
-    assert tops == {"ltr", "pytracking"}
+    assert tops == {"ltr", "pytracking", "prroi_pool"}
     assert any(name.endswith("licenses/LICENSE") for name in wheel.namelist())
 
 
