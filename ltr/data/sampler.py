@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 import torch
@@ -15,7 +15,8 @@ from ltr.dataset.base import SequenceInfo, VideoDataset
 
 MAX_DRAWS = 100
 
-FrameOrder = Literal["symmetric", "causal"]
+FrameOrder = Literal["symmetric", "causal", "causal_sets"]
+_MIN_SET_LENGTH = 20  # frames of a video, for "causal_sets"
 
 
 class RejectedSample(Exception):
@@ -59,7 +60,8 @@ class TrackingSampler(Dataset[dict[str, torch.Tensor]]):
         max_gap: Greatest distance, in frames, of any other frame of the sample from its base frame, which is
             the first template. (SiamFC, Bertinetto et al. 2016, takes pairs at most 100 frames apart.)
         frame_order: ``symmetric``: search frames lie before or after the base frame; ``causal``: templates
-            are at or before it and search frames after it.
+            are at or before it and search frames after it; ``causal_sets``: so too, by DiMP's rules (see
+            ``choose_causal_sets``).
         seed: Seed of all draws.
 
     Raises:
@@ -87,8 +89,8 @@ class TrackingSampler(Dataset[dict[str, torch.Tensor]]):
         ):
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, not {value}")
-        if frame_order not in ("symmetric", "causal"):
-            raise ValueError(f"frame_order must be 'symmetric' or 'causal', not {frame_order!r}")
+        if frame_order not in get_args(FrameOrder):
+            raise ValueError(f"frame_order must be one of {', '.join(get_args(FrameOrder))}, not {frame_order!r}")
         self.datasets = list(datasets)
         self.probabilities = _probabilities(self.datasets, weights)
         self.processing = processing
@@ -204,6 +206,8 @@ def choose_frames(
         return None
     if num_frames == 1:
         return [0] * num_template, [0] * num_search
+    if frame_order == "causal_sets":
+        return choose_causal_sets(usable, num_frames, num_template, num_search, max_gap, rng)
     base = int(usable[rng.integers(len(usable))])
     near = usable[(np.abs(usable - base) <= max_gap) & (usable != base)]
     if frame_order == "causal":
@@ -216,6 +220,40 @@ def choose_frames(
     left = np.setdiff1d(template_pool, search)
     extra = _pick(left if len(left) else np.array([base]), num_template - 1, rng)
     return [base, *extra], search
+
+
+def choose_causal_sets(
+    usable: np.ndarray, num_frames: int, num_template: int, num_search: int, max_gap: int, rng: np.random.Generator
+) -> tuple[list[int], list[int]] | None:
+    """A set of templates and a set of later search frames, as DiMP is trained (Section 3.6: a segment of 60 frames).
+
+    The base frame is the first template. The others lie in the ``max_gap`` frames before it and the search frames in
+    as many after it, all drawn with repetition. Where one of the two windows shows no target, both grow by five frames
+    and everything is drawn anew. The rules are those of the official training; its sequence of random numbers is not
+    (that one comes from Python's global generator, ours from the sample's own).
+
+    Args:
+        usable: (K,) ascending ids of usable frames.
+        num_frames: Frames in the whole sequence; one of fewer than 20 is refused.
+        num_template, num_search, max_gap: See ``TrackingSampler``.
+        rng: Source of the draws.
+
+    Returns:
+        Ids of the template and of the search frames, or ``None`` where no more than twice as many frames as a sample
+        has are usable, or (hardly ever) every base that was drawn had none on one side of it.
+    """
+    if num_frames < _MIN_SET_LENGTH or len(usable) <= 2 * (num_template + num_search):
+        return None
+    # More are usable than these two conditions can take away.
+    bases = usable[(usable >= num_template - 1) & (usable < num_frames - num_search)]
+    for gap in range(max_gap, num_frames + max_gap, 5):
+        base = int(rng.choice(bases))
+        before = usable[(usable >= base - gap) & (usable < base)]
+        after = usable[(usable > base) & (usable < base + gap)]
+        if (len(before) or num_template == 1) and len(after):
+            extra = rng.choice(before, size=num_template - 1) if num_template > 1 else ()
+            return [base, *map(int, extra)], [int(i) for i in rng.choice(after, size=num_search)]
+    return None
 
 
 def _pick(pool: np.ndarray, count: int, rng: np.random.Generator) -> list[int]:

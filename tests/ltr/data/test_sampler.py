@@ -93,6 +93,49 @@ def test_frames_repeat_only_where_there_are_too_few() -> None:
     assert choose_frames(np.array([0]), 1, 2, 1, 5, "causal", rng) == ([0, 0], [0])
 
 
+def test_causal_sets_follow_the_official_rules() -> None:
+    rng = np.random.default_rng(0)
+    visible = np.arange(100)[np.arange(100) % 4 != 0]
+    bases, seen = set(), set()
+    for _ in range(400):
+        chosen = choose_frames(visible, 100, 3, 3, 30, "causal_sets", rng)
+        assert chosen is not None
+        (base, *before), after = chosen
+        assert {base, *before, *after} <= set(visible.tolist())
+        assert 2 <= base < 97
+        assert len(before) == 2 and all(base - 30 <= frame < base for frame in before)
+        assert len(after) == 3 and all(base < frame < base + 30 for frame in after)
+        bases.add(base)
+        seen |= {base - frame for frame in before} | {frame - base for frame in after}
+    assert len(bases) > 60
+    assert seen == set(range(1, 31))  # 30 before, 29 after
+
+
+def test_causal_sets_look_further_where_the_target_is_hidden() -> None:
+    rng = np.random.default_rng(1)
+    # Two groups of frames 40 apart: within 30 frames of a group's only base there is nothing on the other side.
+    visible = np.array([2, *range(45, 58)])
+    for _ in range(50):
+        template, search = choose_frames(visible, 61, 2, 1, 30, "causal_sets", rng) or ([], [])
+        assert template and search
+        assert template[1] < template[0] < search[0]
+
+
+@pytest.mark.parametrize(
+    ("visible", "num_frames", "num_search"),
+    [(range(19), 19, 3), (range(12), 40, 3), ([], 40, 3)],
+    ids=["short", "few visible", "never visible"],
+)
+def test_causal_sets_refuse_what_cannot_serve(visible: Sequence[int], num_frames: int, num_search: int) -> None:
+    rng = np.random.default_rng(0)
+    assert choose_frames(np.array(visible, dtype=int), num_frames, 3, num_search, 30, "causal_sets", rng) is None
+
+
+def test_causal_sets_of_a_still_repeat_it() -> None:
+    rng = np.random.default_rng(0)
+    assert choose_frames(np.array([0]), 1, 3, 3, 30, "causal_sets", rng) == ([0, 0, 0], [0, 0, 0])
+
+
 def test_frames_without_a_box_are_not_used() -> None:
     boxes = np.array([[0, 0, 5, 5], [0, 0, 0, 5], [0, 0, 5, -1], [np.nan, 0, 5, 5], [1, 1, 2, 2]], np.float32)
     info = SequenceInfo(boxes, np.array([True, True, True, True, False]), "x")

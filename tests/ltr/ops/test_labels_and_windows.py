@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from ltr.ops.labels import circular_gaussian_label, shifted_gaussian_label, shifted_siamese_label
+from ltr.ops.labels import circular_gaussian_label, shifted_gaussian_label, shifted_siamese_label, target_label
 from ltr.ops.windows import hann2d
 
 GOLDENS = np.load(Path(__file__).parents[2] / "goldens" / "edcf" / "correlation_filter.npz")
+DIMP_GOLDENS = np.load(Path(__file__).parents[2] / "goldens" / "dimp" / "losses.npz")
 
 
 @pytest.mark.parametrize("side", [125, 25])
@@ -44,3 +45,33 @@ def test_siamese_label_by_hand() -> None:
 
 def test_siamese_label_of_a_target_outside_has_no_positive_cell() -> None:
     assert (shifted_siamese_label(5, 1.0, torch.tensor([[9.0, 0.0]])) == -1).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "sigma_factor", "kernel_hw", "feature_hw", "image_hw", "end_pad"),
+    [
+        ("label_k4", 0.05, (4, 4), (18, 18), (288, 288), True),
+        ("label_k4_noendpad", 0.05, (4, 4), (18, 18), (288, 288), False),
+        ("label_k1", 0.05, (1, 1), (18, 18), (288, 288), True),
+        ("label_k4_rect", 0.1, (5, 4), (18, 22), (288, 352), True),
+    ],
+)
+def test_target_labels_are_the_official_ones(
+    name: str,
+    sigma_factor: float,
+    kernel_hw: tuple[int, int],
+    feature_hw: tuple[int, int],
+    image_hw: tuple[int, int],
+    end_pad: bool,
+) -> None:
+    boxes = torch.from_numpy(DIMP_GOLDENS["target_bb_xywh"])
+    label = target_label(boxes, sigma_factor, kernel_hw, feature_hw, image_hw, end_pad)
+    np.testing.assert_allclose(label, DIMP_GOLDENS[name], rtol=1e-4, atol=1e-6)
+
+
+def test_target_labels_of_any_leading_shape() -> None:
+    boxes = torch.tensor([[[10.0, 20.0, 12.0, 8.0]], [[0.0, 0.0, 32.0, 32.0]]])
+    label = target_label(boxes, 0.1, (4, 4), (3, 4), (48, 64))
+    assert label.shape == (2, 1, 4, 5)
+    assert label[1, 0].argmax() == 1 * 5 + 1  # centre (16, 16): the edge between the first two cells of 16 pixels
+    assert label.max() == 1

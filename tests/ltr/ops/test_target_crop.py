@@ -1,0 +1,96 @@
+"""Crops for training against official ones, byte by byte (tests/goldens/dimp), and of boxes of any kind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+
+from ltr.ops.target_crop import (
+    CropMode,
+    box_in_centred_crop,
+    box_in_window,
+    centred_crop,
+    cut_window,
+    shifted_crop,
+)
+
+GOLDENS = np.load(Path(__file__).parents[2] / "goldens" / "dimp" / "training_crops.npz")
+LOSSES = np.load(Path(__file__).parents[2] / "goldens" / "dimp" / "losses.npz")
+CASES = json.loads(str(GOLDENS["sample_target_cases_json"]))
+OTHER_BOX = np.array([33.0, 22.0, 9.0, 7.0])
+
+
+def assert_same_picture(patch: np.ndarray, name: str) -> None:
+    # Another build of OpenCV may round the interpolation differently.
+    assert np.abs(patch.astype(int) - GOLDENS[name].astype(int)).max() <= 1
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: str(case["i"]))
+def test_centred_crop_is_the_official_one(case: dict[str, Any]) -> None:
+    box = np.array(case["target_bb_xywh"], dtype=np.float64)
+    patch, scale = centred_crop(GOLDENS["image"], box, case["search_area_factor"], case["output_sz"])
+    assert_same_picture(patch, f"st{case['i']}_crop")
+    assert scale == pytest.approx(case["resize_factor"])
+    if case["output_sz"] is not None:
+        placed = box_in_centred_crop(OTHER_BOX, box, scale, case["output_sz"])
+        np.testing.assert_allclose(placed, case["jittered_center_crop_box"], atol=1e-5)
+
+
+@pytest.mark.parametrize("mode", get_args(CropMode))
+@pytest.mark.parametrize("case", [case for case in CASES if case["output_sz"]], ids=lambda case: str(case["i"]))
+def test_shifted_crop_is_the_official_one(case: dict[str, Any], mode: CropMode) -> None:
+    box = np.array(case["target_bb_xywh"], dtype=np.float64)
+    change = 1.5 if mode == "inside_major" else None
+    patch, window = shifted_crop(
+        GOLDENS["image"], box, case["search_area_factor"], case["output_sz"], mode, change
+    )
+    assert_same_picture(patch, f"sta{case['i']}_{mode}_crop")
+    np.testing.assert_array_equal(window, case[f"adaptive_{mode}_crop_box"])
+    placed = box_in_window(OTHER_BOX, window, case["output_sz"])
+    np.testing.assert_allclose(placed, case[f"target_image_crop_{mode}_box"], atol=1e-5)
+
+
+def test_coordinates_as_in_the_official_code() -> None:
+    box, around = LOSSES["iou_ref"], LOSSES["iou_props"][2]
+    np.testing.assert_allclose(box_in_centred_crop(box, around, 0.8, 288), LOSSES["transform_image_to_crop"])
+    placed = box_in_window(box, np.array([30, 20, 200, 200]), 288)
+    np.testing.assert_allclose(placed, LOSSES["transform_box_to_crop"], rtol=1e-6)
+
+
+def test_the_target_is_seen_where_the_box_says() -> None:
+    image = np.zeros((90, 120, 3), np.uint8)
+    image[40:60, 70:100] = 255
+    box = np.array([70.0, 40.0, 30.0, 20.0])
+    patch, window = shifted_crop(image, box, 3.0, 147)
+    bright = np.argwhere(patch[..., 0] > 127)
+    x, y, w, h = box_in_window(box, window, 147)
+    np.testing.assert_allclose(bright.min(axis=0), [y, x], atol=1)
+    np.testing.assert_allclose(bright.max(axis=0) + 1, [y + h, x + w], atol=1)
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        (500, 400, 20, 20),  # far outside
+        (-300, -200, 10, 30),
+        (0, 0, 60, 40),  # the whole image
+        (20, 10, 1, 1),
+        (20, 10, 0.2, 0.3),
+        (-100, -100, 400, 400),
+    ],
+)
+def test_any_box_gives_a_picture(box: tuple[float, ...]) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    for patch in (centred_crop(image, np.array(box), 4.0, 32)[0], shifted_crop(image, np.array(box), 4.0, 32)[0]):
+        assert patch.shape == (32, 32, 3)
+        assert patch.dtype == np.uint8
+        assert patch.flags.c_contiguous
+
+
+def test_window_of_an_image_of_one_pixel() -> None:
+    image = np.full((1, 1, 3), 9, np.uint8)
+    np.testing.assert_array_equal(cut_window(image, (-2, 3), 4), np.full((4, 4, 3), 9))
