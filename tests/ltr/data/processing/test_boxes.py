@@ -1,4 +1,4 @@
-"""Jitter and proposals: official boxes from the official draws (tests/goldens/dimp), and what they promise with ours."""
+"""Jitter and proposals: official boxes from the official draws (tests/goldens/dimp), promises kept with ours."""
 
 from __future__ import annotations
 
