@@ -10,12 +10,16 @@ for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", 
     os.environ.setdefault(_variable, "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from torch import nn
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -104,6 +108,48 @@ def shared_sequences(shared_dir: Path) -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real sequences: {folder} is not a folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def fill_by_recipe() -> Callable[[nn.Module], nn.Module]:
+    """Fills a net with the weights that the goldens of DiMP were made with, and returns it.
+
+    An entry depends on its name and shape alone: seeded with the name's checksum, Gaussian with the variance 2 / fan-in
+    for kernels and matrices; kernels over several cells have no mean, so that a random net sees structure and not
+    brightness. What the optimizer of the filter starts with stays.
+    """
+    return _fill_by_recipe
+
+
+def _fill_by_recipe(net: nn.Module) -> nn.Module:
+    import torch
+
+    state = net.state_dict()
+    for name, tensor in state.items():
+        if tensor.is_floating_point() and "filter_optimizer." not in name:
+            values = np.asarray(_recipe(name, tuple(tensor.shape), state.keys()))
+            state[name] = torch.from_numpy(values).to(tensor.dtype)
+    net.load_state_dict(state)
+    return net
+
+
+def _recipe(name: str, shape: tuple[int, ...], names: Collection[str]) -> np.ndarray:
+    random = np.random.RandomState(zlib.crc32(name.encode()) & 0x7FFFFFFF)
+    module, leaf = name.rsplit(".", 1)
+    if leaf == "running_var":
+        return 1 + 0.1 * random.rand(*shape)
+    draw = random.standard_normal(shape)
+    if leaf == "running_mean":
+        return 0.1 * draw
+    if len(shape) == 1:
+        ends_residual = module.endswith(".bn3") or (
+            module.endswith(".bn2") and f"{module[:-1]}3.weight" not in names
+        )
+        return 0.05 * draw if leaf == "bias" else (1 + 0.1 * draw) * (0.4 if ends_residual else 1.0)
+    weights = draw * np.sqrt(2.0 / np.prod(shape[1:]))
+    if len(shape) == 4 and shape[2] * shape[3] > 1:
+        weights -= weights.mean((2, 3), keepdims=True)
+    return weights * (5.0 if module.endswith("iou_predictor") else 0.3 if "filter_initializer." in name else 1.0)
 
 
 @pytest.fixture(autouse=True)

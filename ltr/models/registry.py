@@ -2,8 +2,8 @@
 
 A builder is a function that returns an `nn.Module` and takes the net's hyper-parameters as keywords. The
 builder `edcf_siamfc` is the function of that name in the module of `ltr.models.tracking` whose name is the
-longest prefix of it (`edcf`, or `edcf_siamfc` if there is one), and must be listed in that module's
-`BUILDERS`. Other packages announce theirs with entry points of the group `ltr.models` (builder name ->
+longest prefix of it (`edcf`, or `edcf_siamfc` if there is one; `dimp18` is in `dimp`), and must be listed in
+that module's `BUILDERS`. Other packages announce theirs with entry points of the group `ltr.models` (builder name ->
 module that has the function and lists it in `BUILDERS`). A checkpoint can only name builders that are
 registered so; nothing in it is imported or executed.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import re
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from types import ModuleType
@@ -57,7 +58,8 @@ def list_builders() -> list[str]:
 
 
 def _module_of(builder: str) -> ModuleType:
-    prefixes = [name for name in _own_modules() if builder == name or builder.startswith(f"{name}_")]
+    # What follows a module's name is a digit or an underscore: `dimp18`, `dimp_small`, but not `dimpler`.
+    prefixes = [name for name in _own_modules() if re.fullmatch(rf"{re.escape(name)}([0-9_].*)?", builder)]
     if prefixes:
         module = importlib.import_module(f"{_PACKAGE}.{max(prefixes, key=len)}")
         if builder in _builders(module):

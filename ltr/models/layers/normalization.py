@@ -36,3 +36,24 @@ class LocalResponseNorm(nn.Module):
         """``(B, C, H, W)`` to the same shape."""
         root = (F.conv2d(features.square(), self.band.to(features.dtype)) + self.k).sqrt_()
         return features / (root * root.sqrt())
+
+
+class InstanceL2Norm(nn.Module):
+    """Scales every sample so that the mean square of its elements is ``scale ** 2``.
+
+    ``x * scale * sqrt(C H W / (sum x^2 + 1e-5))``: the size of the features then says nothing about the image's
+    contrast, and the scores of a filter start in the same range for any image.
+
+    Args:
+        scale: root mean square of the output's elements.
+    """
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, features: Tensor) -> Tensor:
+        """``(B, C, H, W)`` to the same shape."""
+        count = features[0].numel()
+        energy = features.square().sum((1, 2, 3), keepdim=True)
+        return features * (self.scale * (count / (energy + 1e-5)).sqrt())

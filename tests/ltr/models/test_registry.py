@@ -19,7 +19,13 @@ def announce(folder: Path, distribution: str, lines: str) -> None:
 
 
 def test_every_builder_of_ours_is_listed_by_its_module() -> None:
-    assert "edcf" in list_builders()
+    assert {"edcf", "dimp18", "dimp50", "dimp18_small"} <= set(list_builders())
+
+
+def test_a_builder_may_follow_its_module_with_a_number() -> None:
+    assert isinstance(build_net(NetSpec("dimp18_small")), nn.Module)
+    with pytest.raises(UsageError, match="unknown net builder 'dimpler'"):
+        build_net(NetSpec("dimpler"))
 
 
 def test_unknown_builders_and_arguments() -> None:

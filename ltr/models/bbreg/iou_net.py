@@ -1,0 +1,143 @@
+"""The box branch of ATOM and DiMP: predicts the overlap of proposals with the target (ATOM, CVPR 2019, Section 3.1)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ltr.models.bbreg.box_gradient import pool_with_box_derivative, project_box_derivative
+from ltr.models.layers.blocks import LinearBlock, conv_block
+from ltr.ops.rois import rois_of
+from prroi_pool import prroi_pool2d
+
+STRIDES = (8, 16)
+REFERENCE_BINS, TEST_BINS = (3, 1), (5, 3)
+
+
+class AtomIoUNet(nn.Module):
+    """Predicts the IoU of boxes with a target that is known from a reference image.
+
+    The reference branch turns the target into two vectors, one for each level of the backbone; they weight the
+    channels of the test image's features, from which boxes are pooled and rated.
+
+    Args:
+        in_channels: channels of ``layer2`` and ``layer3`` of the backbone.
+        test_channels: channels of the test branch's two maps, and so of the modulation vectors.
+        hidden_channels: outputs of the two linear layers.
+        inner_channels: channels between the two convolutions of a level of the test branch.
+        reference_channels: channels of the reference branch's two levels.
+        reference_hidden: outputs of the reference branch's linear layer on the first level.
+    """
+
+    def __init__(
+        self,
+        in_channels: tuple[int, int] = (128, 256),
+        test_channels: tuple[int, int] = (256, 256),
+        hidden_channels: tuple[int, int] = (256, 256),
+        inner_channels: tuple[int, int] = (256, 256),
+        reference_channels: tuple[int, int] = (128, 256),
+        reference_hidden: int = 256,
+    ) -> None:
+        super().__init__()
+        in3, in4 = in_channels
+        ref3, ref4 = reference_channels
+        out3, out4 = test_channels
+        self.conv3_1r = conv_block(in3, ref3)
+        self.conv3_1t = conv_block(in3, inner_channels[0])
+        self.conv3_2t = conv_block(inner_channels[0], out3)
+        self.fc3_1r = conv_block(ref3, reference_hidden, REFERENCE_BINS[0], padding=0)
+        self.conv4_1r = conv_block(in4, ref4)
+        self.conv4_1t = conv_block(in4, inner_channels[1])
+        self.conv4_2t = conv_block(inner_channels[1], out4)
+        self.fc34_3r = conv_block(reference_hidden + ref4, out3, 1, padding=0)
+        self.fc34_4r = conv_block(reference_hidden + ref4, out4, 1, padding=0)
+        self.fc3_rt = LinearBlock(out3, TEST_BINS[0], hidden_channels[0])
+        self.fc4_rt = LinearBlock(out4, TEST_BINS[1], hidden_channels[1])
+        self.iou_predictor = nn.Linear(sum(hidden_channels), 1)
+        for module in self.modules():
+            if isinstance(module, (nn.Conv2d, nn.Linear)):
+                nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
+                nn.init.zeros_(module.get_parameter("bias"))
+
+    def modulation(self, layer2: Tensor, layer3: Tensor, boxes_xywh: Tensor) -> tuple[Tensor, Tensor]:
+        """Modulation vectors of targets.
+
+        Args:
+            layer2: ``(S, C2, h, w)`` features of the reference images at stride 8.
+            layer3: ``(S, C3, h / 2, w / 2)`` at stride 16.
+            boxes_xywh: ``(S, 4)`` targets in crop pixels.
+
+        Returns:
+            two tensors ``(S, C, 1, 1)``.
+        """
+        rois = rois_of(boxes_xywh[:, None]).to(layer2.dtype)
+        bins3, bins4 = REFERENCE_BINS
+        pooled3 = prroi_pool2d(self.conv3_1r(layer2), rois, bins3, bins3, 1 / STRIDES[0])
+        pooled4 = prroi_pool2d(self.conv4_1r(layer3), rois, bins4, bins4, 1 / STRIDES[1])
+        both = torch.cat([self.fc3_1r(pooled3), pooled4], 1)
+        return self.fc34_3r(both), self.fc34_4r(both)
+
+    def features(self, layer2: Tensor, layer3: Tensor) -> tuple[Tensor, Tensor]:
+        """Features of test images, ``(B, C2, h, w)`` and ``(B, C3, h / 2, w / 2)``, from which boxes are pooled."""
+        return self.conv3_2t(self.conv3_1t(layer2)), self.conv4_2t(self.conv4_1t(layer3))
+
+    def predict_iou(
+        self, modulation: tuple[Tensor, Tensor], features: tuple[Tensor, Tensor], boxes_xywh: Tensor
+    ) -> Tensor:
+        """Predicted overlaps, differentiable in every argument.
+
+        Args:
+            modulation: two tensors ``(S, C, 1, 1)``.
+            features: of :meth:`features`, B images in the order of ``(T, S)``, B = T S.
+            boxes_xywh: ``(B, N, 4)`` in crop pixels.
+
+        Returns:
+            ``(B, N)``. The net is trained with ``2 IoU - 1``.
+        """
+        batch, count = boxes_xywh.shape[:2]
+        rois = rois_of(boxes_xywh)
+        hidden = []
+        for vector, level, bins, stride, block in zip(
+            modulation, features, TEST_BINS, STRIDES, (self.fc3_rt, self.fc4_rt), strict=True
+        ):
+            modulated = level * vector.repeat(batch // vector.shape[0], 1, 1, 1)
+            hidden.append(block(prroi_pool2d(modulated, rois.to(modulated.dtype), bins, bins, 1 / stride)))
+        return self.iou_predictor(torch.cat(hidden, 1)).reshape(batch, count)
+
+    def predict_iou_with_gradient(
+        self, modulation: tuple[Tensor, Tensor], features: tuple[Tensor, Tensor], boxes_xywh: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Predicted overlaps and their gradient in the boxes, in closed form: no graph is recorded or needed.
+
+        Pooling is linear in the map and the head is piecewise linear, so that the gradient is the head's weights taken
+        backwards to the bins, times the derivative of the bins in the four coordinates. For evaluation mode.
+
+        Args:
+            modulation: two tensors ``(S, C, 1, 1)``.
+            features: of :meth:`features`, S images.
+            boxes_xywh: ``(S, N, 4)`` in crop pixels.
+
+        Returns:
+            overlaps ``(S, N)``, and the gradient of their sum, ``(S, N, 4)``, in x, y, w and h.
+
+        Raises:
+            RuntimeError: the net is in training mode.
+        """
+        if self.training:
+            raise RuntimeError("the closed-form box gradient is that of evaluation mode: call eval() first")
+        batch, count = boxes_xywh.shape[:2]
+        final = self.iou_predictor.weight[0].split([self.fc3_rt.bn.num_features, self.fc4_rt.bn.num_features])
+        iou = self.iou_predictor.bias.expand(batch * count)
+        gradient = torch.zeros_like(boxes_xywh)
+        for vector, level, bins, stride, block, weight in zip(
+            modulation, features, TEST_BINS, STRIDES, (self.fc3_rt, self.fc4_rt), final, strict=True
+        ):
+            values, derivative = pool_with_box_derivative(level, boxes_xywh, bins, 1 / stride)
+            scale = torch.rsqrt(block.bn.running_var + block.bn.eps) * block.bn.weight
+            pooled = (values * vector[:, None, :, 0, 0, None, None]).flatten(0, 1).flatten(1)
+            before = (block.linear(pooled) - block.bn.running_mean) * scale + block.bn.bias
+            iou = iou + before.clamp(min=0) @ weight
+            backwards = ((before > 0) * (weight * scale)) @ block.linear.weight
+            backwards = backwards.reshape(values.shape) * vector[:, None, :, 0, 0, None, None]
+            gradient = gradient + project_box_derivative(backwards, derivative)
+        return iou.reshape(batch, count), gradient

@@ -1,0 +1,230 @@
+"""DiMP: "Learning Discriminative Model Prediction for Tracking" (Bhat et al., ICCV 2019).
+
+The builders make DiMP-18 and DiMP-50 with the entries of the published checkpoints, and a small net for CPUs.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from ltr.models.backbone.resnet import ResNet, resnet18, resnet50
+from ltr.models.bbreg.iou_net import AtomIoUNet
+from ltr.models.target_classifier.classifier import TargetClassifier
+from ltr.models.target_classifier.optimizer import FilterIterates
+
+BUILDERS = ("dimp18", "dimp50", "dimp18_small")
+
+FILTER_SIZE, FEATURE_STRIDE = 4, 16
+LAYERS = ("layer2", "layer3")
+
+
+class DiMPOutput(NamedTuple):
+    """What the net gives in training.
+
+    Attributes:
+        scores: one ``(T, S, h + 1, w + 1)`` map of the test images for every iterate of the filter, Eq. 9.
+        iou: ``(T, S, N)`` predicted overlaps of the proposals, trained with ``2 IoU - 1``.
+    """
+
+    scores: list[Tensor]
+    iou: Tensor
+
+
+class DiMPNet(nn.Module):
+    """Backbone, target classifier and box branch.
+
+    Images are normalised RGB, boxes ``[x, y, w, h]`` in pixels of the crop. T counts images, S sequences, N boxes.
+
+    Args:
+        feature_extractor: the backbone, with ``layer2`` and ``layer3``.
+        classifier: on ``layer3``.
+        bb_regressor: on ``layer2`` and ``layer3``.
+        train_iterations: recursions of the optimizer in :meth:`forward`.
+    """
+
+    filter_size: int
+    feature_stride: int
+
+    def __init__(
+        self,
+        feature_extractor: ResNet,
+        classifier: TargetClassifier,
+        bb_regressor: AtomIoUNet,
+        train_iterations: int = 5,
+    ) -> None:
+        super().__init__()
+        self.feature_extractor = feature_extractor
+        self.classifier = classifier
+        self.bb_regressor = bb_regressor
+        self.train_iterations = train_iterations
+        self.filter_size = FILTER_SIZE
+        self.feature_stride = FEATURE_STRIDE
+
+    def backbone(self, images: Tensor) -> dict[str, Tensor]:
+        """``(B, 3, H, W)`` images to ``layer2``, ``(B, C2, H/8, W/8)``, and ``layer3``, ``(B, C3, H/16, W/16)``."""
+        return self.feature_extractor(images, LAYERS)
+
+    def classification_features(self, layer3: Tensor) -> Tensor:
+        """``(..., C3, h, w)`` of the backbone to ``(..., C, h, w)`` normalised features of the classifier."""
+        return self.classifier.features(layer3)
+
+    def initial_filter(self, features: Tensor, boxes_xywh: Tensor) -> Tensor:
+        """``(T, S, C, h, w)`` classification features and ``(T, S, 4)`` boxes to filters ``(S, C, k, k)``."""
+        return self.classifier.initial_filter(features, boxes_xywh)
+
+    def optimize_filter(
+        self,
+        target_filter: Tensor,
+        features: Tensor,
+        boxes_xywh: Tensor,
+        num_iter: int,
+        sample_weight: Tensor | None = None,
+        compute_losses: bool = False,
+    ) -> FilterIterates:
+        """Optimises filters on samples (Algorithm 1).
+
+        Args:
+            target_filter: ``(S, C, k, k)`` where to start.
+            features: ``(T, S, C, h, w)`` classification features of the samples.
+            boxes_xywh: ``(T, S, 4)`` target boxes.
+            num_iter: recursions.
+            sample_weight: ``(T,)`` or ``(T, S)`` weights of the samples; None for ``1 / T`` each.
+            compute_losses: whether the losses of the iterates are returned.
+        """
+        return self.classifier.optimize(
+            target_filter, features, boxes_xywh, num_iter, sample_weight, compute_losses
+        )
+
+    def classify(self, target_filter: Tensor, features: Tensor) -> Tensor:
+        """``(S, C, k, k)`` filters and ``(T, S, C, h, w)`` classification features to ``(T, S, h+1, w+1)`` scores.
+
+        The cell ``(i, j)`` stands for the position ``(16 i, 16 j)`` of the crop.
+        """
+        return self.classifier.classify(target_filter, features)
+
+    def iou_modulation(self, backbone: dict[str, Tensor], boxes_xywh: Tensor) -> tuple[Tensor, Tensor]:
+        """Maps of S reference images and their ``(S, 4)`` boxes to two modulation vectors ``(S, C, 1, 1)``."""
+        return self.bb_regressor.modulation(backbone["layer2"], backbone["layer3"], boxes_xywh)
+
+    def iou_features(self, backbone: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Maps of B test images to the two maps of the box branch, at strides 8 and 16."""
+        return self.bb_regressor.features(backbone["layer2"], backbone["layer3"])
+
+    def predict_iou(
+        self, modulation: tuple[Tensor, Tensor], iou_features: tuple[Tensor, Tensor], boxes_xywh: Tensor
+    ) -> Tensor:
+        """Predicted overlaps ``(S, N)`` of ``(S, N, 4)`` boxes; differentiable."""
+        return self.bb_regressor.predict_iou(modulation, iou_features, boxes_xywh)
+
+    def predict_iou_with_gradient(
+        self, modulation: tuple[Tensor, Tensor], iou_features: tuple[Tensor, Tensor], boxes_xywh: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Predicted overlaps ``(S, N)`` and the gradient ``(S, N, 4)`` of their sum in x, y, w, h, in closed form."""
+        return self.bb_regressor.predict_iou_with_gradient(modulation, iou_features, boxes_xywh)
+
+    def forward(
+        self, train_images: Tensor, test_images: Tensor, train_boxes: Tensor, test_proposals: Tensor
+    ) -> DiMPOutput:
+        """Trains on sets of images: filters from the train images, scores and overlaps on the test images.
+
+        Args:
+            train_images: ``(T, S, 3, H, W)``.
+            test_images: ``(T, S, 3, H, W)``.
+            train_boxes: ``(T, S, 4)`` targets of the train images.
+            test_proposals: ``(T, S, N, 4)`` boxes to rate.
+        """
+        (train_count, sequences), test_count = train_images.shape[:2], test_images.shape[0]
+        train = self.backbone(train_images.flatten(0, 1))
+        test = self.backbone(test_images.flatten(0, 1))
+        train_features = self.classification_features(train["layer3"]).unflatten(0, (train_count, sequences))
+        test_features = self.classification_features(test["layer3"]).unflatten(0, (test_count, sequences))
+        start = self.initial_filter(train_features, train_boxes)
+        found = self.optimize_filter(start, train_features, train_boxes, self.train_iterations)
+        scores = [self.classify(iterate, test_features) for iterate in found.iterates]
+        reference = {name: maps[:sequences] for name, maps in train.items()}
+        modulation = self.iou_modulation(reference, train_boxes[0])
+        iou = self.predict_iou(modulation, self.iou_features(test), test_proposals.flatten(0, 1))
+        return DiMPOutput(scores, iou.unflatten(0, (test_count, sequences)))
+
+
+def dimp18(
+    classification_block: str = "full",
+    initializer: str = "prpool",
+    optimizer: str = "steepest_descent",
+    residual: str = "learned",
+    train_iterations: int = 5,
+    feature_size: int = 18,
+    backbone_head: bool = True,
+) -> DiMPNet:
+    """Builds DiMP with a ResNet-18.
+
+    The rows of the paper's Tables 1 and 2 are settings: ``optimizer="none"`` is "Init", ``"gradient_descent"`` is "GD";
+    ``residual="hinge"`` is the table's form without a learned loss, ``initializer="zero"`` without an initializer,
+    ``classification_block="none"`` without classification features.
+
+    Args:
+        classification_block: ``full``, ``conv`` or ``none``.
+        initializer: ``prpool`` or ``zero``.
+        optimizer: ``steepest_descent``, ``gradient_descent`` or ``none``.
+        residual: ``learned``, ``hinge`` or ``l2``.
+        train_iterations: recursions in training.
+        feature_size: cells of a training crop's side, which the initial label refers to; 18 for 288 pixels.
+        backbone_head: whether the unused ``layer4`` and ``fc`` exist, as they do in the published files.
+    """
+    backbone = resnet18(with_head=backbone_head)
+    classifier = TargetClassifier(
+        256, 256, FILTER_SIZE, FEATURE_STRIDE, feature_size,
+        classification_block, initializer, optimizer, residual,
+    )  # fmt: skip
+    return DiMPNet(backbone, classifier, AtomIoUNet((128, 256)), train_iterations)
+
+
+def dimp50(
+    classification_block: str = "conv",
+    initializer: str = "prpool",
+    optimizer: str = "steepest_descent",
+    residual: str = "learned",
+    train_iterations: int = 5,
+    feature_size: int = 18,
+    backbone_head: bool = True,
+) -> DiMPNet:
+    """Builds DiMP with a ResNet-50 and 512 classification channels; see :func:`dimp18` for the arguments."""
+    backbone = resnet50(with_head=backbone_head)
+    channels = 1024 if classification_block == "none" else 512
+    classifier = TargetClassifier(
+        1024, channels, FILTER_SIZE, FEATURE_STRIDE, feature_size,
+        classification_block, initializer, optimizer, residual,
+    )  # fmt: skip
+    return DiMPNet(backbone, classifier, AtomIoUNet((512, 1024)), train_iterations)
+
+
+def dimp18_small(
+    width: float = 0.5,
+    classification_channels: int = 128,
+    box_channels: int = 128,
+    classification_block: str = "full",
+    initializer: str = "prpool",
+    optimizer: str = "steepest_descent",
+    residual: str = "learned",
+    train_iterations: int = 5,
+    feature_size: int = 18,
+) -> DiMPNet:
+    """Builds a DiMP of the same structure that a CPU can train.
+
+    Args:
+        width: multiplies the channels of the ResNet-18.
+        classification_channels: channels of the classification features.
+        box_channels: channels of the box branch, 256 in DiMP.
+        classification_block: as for :func:`dimp18`, as are the arguments behind it.
+    """
+    backbone = resnet18(width)
+    in3, in4 = backbone.channels["layer2"], backbone.channels["layer3"]
+    classifier = TargetClassifier(
+        in4, classification_channels, FILTER_SIZE, FEATURE_STRIDE, feature_size,
+        classification_block, initializer, optimizer, residual,
+    )  # fmt: skip
+    pair = (box_channels, box_channels)
+    boxes = AtomIoUNet((in3, in4), pair, pair, pair, (max(1, box_channels // 2), box_channels), box_channels)
+    return DiMPNet(backbone, classifier, boxes, train_iterations)
