@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import logging
 import pkgutil
 import re
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ from ltr.admin.errors import UserError, unknown_name
 
 if TYPE_CHECKING:
     from torch import nn
+
+log = logging.getLogger(__name__)
 
 ENTRY_POINT_GROUP = "ltr.models"
 _PACKAGE = "ltr.models.tracking"
@@ -55,6 +58,17 @@ def list_builders() -> list[str]:
     modules = (importlib.import_module(f"{_PACKAGE}.{name}") for name in _own_modules())
     own = {builder for module in modules for builder in _builders(module)}
     return sorted(own | {point.name for point in entry_points(group=ENTRY_POINT_GROUP)})
+
+
+def net_modules() -> list[ModuleType]:
+    """All modules of nets: ours, then those of other packages that can be imported."""
+    modules = [importlib.import_module(f"{_PACKAGE}.{name}") for name in _own_modules()]
+    for value in sorted({point.value for point in entry_points(group=ENTRY_POINT_GROUP)}):
+        try:
+            modules.append(importlib.import_module(value))
+        except Exception as error:  # another package may fail in any way, and nobody has asked for it by name
+            log.warning("net module %s cannot be imported and is left out: %r", value, error)
+    return modules
 
 
 def _module_of(builder: str) -> ModuleType:
