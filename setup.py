@@ -1,13 +1,15 @@
 """What the package needs, and which OpenCV it asks for.
 
 Everything else about the package is in pyproject.toml. Nothing heavy is imported here: pip runs this file in
-an empty build environment. A compiled operator, when there is one, adds `ext_modules` to the call at the end
-and imports torch only if it is there.
+an empty build environment. The compiled operators add themselves to the call at the end; they are built where
+torch and a compiler are found (external/build_prroi_pool.py).
 """
 
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 
 from setuptools import setup
 
@@ -62,5 +64,8 @@ def opencv_requirements(choice: str) -> tuple[list[str], dict[str, list[str]]]:
     return ([] if choice == "none" else [OPENCV[choice] + OPENCV_VERSION]), extras
 
 
+sys.path.insert(0, str(Path(__file__).resolve().parent / "external"))  # where pip starts this file, it is not there
+from build_prroi_pool import setup_arguments  # noqa: E402
+
 opencv, opencv_extras = opencv_requirements(os.environ.get("PYTRACKING_OPENCV") or "headless")
-setup(install_requires=[*DEPENDENCIES, *opencv], extras_require={**EXTRAS, **opencv_extras})
+setup(install_requires=[*DEPENDENCIES, *opencv], extras_require={**EXTRAS, **opencv_extras}, **setup_arguments())

@@ -45,7 +45,7 @@ def build(folder: Path) -> Path:
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
     done = subprocess.run(
         [*command, "--wheel-dir", str(folder), str(sources)],
-        env={**os.environ, "PYTRACKING_OPENCV": ""},
+        env={**os.environ, "PYTRACKING_OPENCV": "", "PRROI_POOL_BUILD": "none"},
         capture_output=True,
         text=True,
         check=False,
