@@ -1,0 +1,112 @@
+// What the CPU kernels know about the boxes: which cells of the map each bin touches, and how much each cell counts.
+#pragma once
+
+#include <torch/csrc/stable/ops.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "hat.h"
+
+namespace prroi {
+
+// Cells from begin to end - 1.
+struct Range {
+  int begin;
+  int end;
+};
+
+// One box along one axis. Its cells are counted from the cell `first` of the map.
+template <typename T>
+struct Side {
+  int first;
+  int cells;
+  const Range* touched;  // by each bin, in the order of the bins
+  const T* weights;      // mean of every cell's hat function over every bin
+  const double* slopes;  // the derivatives of each weight in the lower and in the upper edge of the box
+};
+
+// All boxes along one axis.
+template <typename T>
+class Sides {
+ public:
+  // Cells are padded to a multiple of `padding`. What is padded has the weight 0, and lies in the map if that has as
+  // many cells, else beyond its last one. Weights lie as [bin][cell], or, where `bin_stride` is not 0, as [cell][bin]
+  // with so many values per cell.
+  Sides(int bins, int pixels, int padding, int bin_stride = 0)
+      : bins_(bins), pixels_(pixels), padding_(padding), bin_stride_(bin_stride) {}
+
+  void add(double low, double high, double scale) {
+    const Axis axis = make_axis(low, high, scale, bins_);
+    int begin = 0, last = -1;
+    if (axis.size > 0) touched_cells(axis.low, axis.edge(bins_), pixels_, &begin, &last);
+    const int cells = (std::max(0, last + 1 - begin) + padding_ - 1) / padding_ * padding_;
+    const int first = std::max(0, std::min(begin, pixels_ - cells));
+    boxes_.push_back({axis, first, cells, size_});
+    size_ += static_cast<int64_t>(cells) * std::max(bins_, bin_stride_);
+    for (int k = 0; k < bins_; ++k) {
+      int from = 0, to = -1;
+      if (cells > 0) touched_cells(axis.edge(k), axis.edge(k + 1), pixels_, &from, &to);
+      from = std::min(std::max(from - first, 0), cells);
+      touched_.push_back({from, std::max(from, std::min(to + 1 - first, cells))});
+    }
+  }
+
+  void compute_weights(bool with_slopes) {
+    weights_.assign(size_, T(0));
+    slopes_.assign(with_slopes ? 2 * size_ : 0, 0.0);
+    torch::stable::parallel_for(0, static_cast<int64_t>(boxes_.size()), 256 / bins_ + 1, [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) compute_weights_of(r);
+    });
+  }
+
+  Side<T> side(int64_t r) const {
+    const Box& box = boxes_[r];
+    return {box.first, box.cells, &touched_[r * bins_], weights_.data() + box.offset, slopes_.data() + 2 * box.offset};
+  }
+
+  // Cells that the bins of all boxes touch, for an estimate of the work.
+  int64_t touched_cells_of_all() const {
+    int64_t sum = 0;
+    for (const Range& range : touched_) sum += range.end - range.begin;
+    return sum;
+  }
+
+ private:
+  struct Box {
+    Axis axis;
+    int first;
+    int cells;
+    int64_t offset;
+  };
+
+  void compute_weights_of(int64_t r) {
+    const Box& box = boxes_[r];
+    for (int k = 0; k < bins_; ++k) {
+      const Range range = touched_[r * bins_ + k];
+      const double lower = static_cast<double>(k) / bins_, upper = static_cast<double>(k + 1) / bins_;
+      for (int i = range.begin; i < range.end; ++i) {
+        const int cell = box.first + i;
+        const double weight = bin_weight(box.axis, k, cell);
+        const int64_t at = box.offset + (bin_stride_ ? static_cast<int64_t>(i) * bin_stride_ + k
+                                                     : static_cast<int64_t>(k) * box.cells + i);
+        weights_[at] = static_cast<T>(weight);
+        if (slopes_.empty()) continue;
+        const double begin = (weight - hat(box.axis.edge(k) - cell)) / box.axis.size;
+        const double end = (hat(box.axis.edge(k + 1) - cell) - weight) / box.axis.size;
+        slopes_[2 * at] = begin * (1 - lower) + end * (1 - upper);
+        slopes_[2 * at + 1] = begin * lower + end * upper;
+      }
+    }
+  }
+
+  int bins_, pixels_, padding_, bin_stride_;
+  int64_t size_ = 0;
+  std::vector<Box> boxes_;
+  std::vector<Range> touched_;
+  std::vector<T> weights_;
+  std::vector<double> slopes_;
+};
+
+}  // namespace prroi
