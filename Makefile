@@ -16,6 +16,7 @@ TRACKER ?= edcf
 PY       := $(VENV)/bin/python
 PIP      := $(PY) -m pip --disable-pip-version-check
 PACKAGING := pyproject.toml setup.py build-constraints.txt
+OPERATORS := $(wildcard external/*.py external/prroi_pool/csrc/*)
 OPTIONAL := visdom,jpeg4py,tensorboard
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
@@ -26,7 +27,10 @@ install = if $(PIP) install --help | grep -q -e --build-constraint; \
 	then $(PIP) install --quiet --build-constraint build-constraints.txt $(1); \
 	else PIP_CONSTRAINT="$$PIP_CONSTRAINT build-constraints.txt" $(PIP) install --quiet $(1); fi
 
-.PHONY: help demo install test test-all lint docs clean distclean system-packages check-turbojpeg
+# In place, where the editable install finds them. What cannot be built is one line each (PRROI_POOL_BUILD=auto).
+operators = $(PIP) install --quiet 'setuptools>=77' && $(PY) setup.py --quiet build_ext --inplace
+
+.PHONY: help demo install ops test test-all lint docs clean distclean system-packages check-turbojpeg
 .DEFAULT_GOAL := help
 
 help:
@@ -35,6 +39,7 @@ help:
 	@echo "make test-all         all the tests"
 	@echo "make lint             ruff and mypy"
 	@echo "make install          only install; EXTRAS=visdom,jpeg4py adds optional packages"
+	@echo "make ops              only compile the pooling operators; PRROI_POOL_BUILD=auto|cuda|cpu|none"
 	@echo "make docs             the manual as a web site in site/"
 	@echo "make system-packages  as root on Debian: libturbojpeg, which jpeg4py needs"
 	@echo "make clean            remove what was produced; make distclean removes $(VENV) too"
@@ -69,7 +74,16 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	  echo "Optional packages could not be installed; everything else works without them (INSTALL.md)."
 	@touch $@
 
-install: $(VENV)/.installed
+$(VENV)/.operators: $(VENV)/.installed $(OPERATORS)
+	@$(operators) || { test "$${PRROI_POOL_BUILD:-auto}" = auto && \
+	  echo "The pooling operators could not be built; everything works without them (INSTALL.md)."; }
+	@touch $@
+
+ops: $(VENV)/.installed
+	@$(operators)
+	@touch $(VENV)/.operators
+
+install: $(VENV)/.installed $(VENV)/.operators
 ifneq ($(strip $(EXTRAS)),)
 	@$(call install,--editable '.[$(EXTRAS)]')
 endif
@@ -86,7 +100,7 @@ system-packages:
 
 # --- the jobs --------------------------------------------------------------------------------------------------
 
-demo: $(VENV)/.installed
+demo: $(VENV)/.installed $(VENV)/.operators
 	@rm -rf demo && mkdir demo
 	$(PY) pytracking/run_tracker.py $(TRACKER) default synthetic --results demo/results
 	$(PY) pytracking/run_analysis.py synthetic $(TRACKER):default --results demo/results \
@@ -96,10 +110,10 @@ demo: $(VENV)/.installed
 	  --sequence 0 --output demo/tracked.mp4
 	@echo "Look at demo/tracked.png and demo/tracked.mp4 (green: tracked, red: annotated), and at demo/plots/."
 
-test: $(VENV)/.installed-dev check-turbojpeg
+test: $(VENV)/.installed-dev $(VENV)/.operators check-turbojpeg
 	$(ONE_THREAD) $(PY) -m pytest $(PYTEST)
 
-test-all: $(VENV)/.installed-dev check-turbojpeg
+test-all: $(VENV)/.installed-dev $(VENV)/.operators check-turbojpeg
 	$(ONE_THREAD) $(PY) -m pytest
 
 lint: $(VENV)/.installed-dev
@@ -113,7 +127,8 @@ docs: $(VENV)/.installed
 
 clean:
 	rm -rf demo site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
-	find ltr pytracking tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -f external/prroi_pool/*.so $(VENV)/.operators
+	find ltr pytracking external tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean
 	rm -rf $(VENV)

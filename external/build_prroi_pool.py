@@ -197,7 +197,7 @@ class BuildOperators(build_ext):
     def _leave_out(self, title: str, reason: str, remedy: str, output: str = "") -> None:
         """Says so in one line; where the module was asked for, ends with an error."""
         if mode() != "auto":
-            raise SystemExit(f"{output}\nprroi_pool: {title} not built: {reason}." + ("" if output else f" {remedy}."))
+            raise SystemExit(f"{output}\nprroi_pool: {title} not built: {reason}. {'' if output else remedy}".strip())
         say(f"{title} left out: {reason}. Pooling works without it. {remedy} (INSTALL.md, 'Compiled operators').")
 
 
