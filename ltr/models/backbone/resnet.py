@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ltr.models.layers.blocks import conv_norm_relu
+
 STAGES = ("conv1", "layer1", "layer2", "layer3", "layer4", "fc")
 STRIDES = {"conv1": 2, "layer1": 4, "layer2": 8, "layer3": 16, "layer4": 32}
 
@@ -21,6 +23,7 @@ class BasicBlock(nn.Module):
     """
 
     expansion = 1
+    relu_after = ("conv1", "conv2")
 
     def __init__(self, in_channels: int, channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -32,10 +35,9 @@ class BasicBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """``(B, in_channels, h, w)`` to ``(B, channels, h / stride, w / stride)``."""
-        x = F.relu(self.bn1(self.conv1(features)), inplace=True)
-        x = self.bn2(self.conv2(x))
+        x = conv_norm_relu(self.conv1, self.bn1, features)
         shortcut = features if self.downsample is None else self.downsample(features)
-        return F.relu(x.add_(shortcut), inplace=True)
+        return conv_norm_relu(self.conv2, self.bn2, x, shortcut)
 
 
 class Bottleneck(nn.Module):
@@ -48,6 +50,7 @@ class Bottleneck(nn.Module):
     """
 
     expansion = 4
+    relu_after = ("conv1", "conv2", "conv3")
 
     def __init__(self, in_channels: int, channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -62,11 +65,10 @@ class Bottleneck(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """``(B, in_channels, h, w)`` to ``(B, 4 channels, h / stride, w / stride)``."""
-        x = F.relu(self.bn1(self.conv1(features)), inplace=True)
-        x = F.relu(self.bn2(self.conv2(x)), inplace=True)
-        x = self.bn3(self.conv3(x))
+        x = conv_norm_relu(self.conv1, self.bn1, features)
+        x = conv_norm_relu(self.conv2, self.bn2, x)
         shortcut = features if self.downsample is None else self.downsample(features)
-        return F.relu(x.add_(shortcut), inplace=True)
+        return conv_norm_relu(self.conv3, self.bn3, x, shortcut)
 
 
 class ResNet(nn.Module):
@@ -79,6 +81,8 @@ class ResNet(nn.Module):
         with_head: whether ``layer4`` and ``fc`` exist. DiMP does not use them, but its published files hold them.
         num_classes: outputs of ``fc``.
     """
+
+    relu_after = ("conv1",)
 
     def __init__(
         self,
@@ -130,7 +134,7 @@ class ResNet(nn.Module):
         x = images
         for stage in STAGES[: last + 1]:
             if stage == "conv1":
-                x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+                x = conv_norm_relu(self.conv1, self.bn1, x)
             elif stage == "fc":
                 x = self.fc(x.mean((2, 3)))
             else:

@@ -1,9 +1,11 @@
-"""Precise RoI pooling together with its derivative in the box, without automatic differentiation.
+"""Precise RoI pooling of a few boxes, and its gradient in the boxes, without automatic differentiation.
 
-A pooled bin is ``wy F wx^T`` with the mean of every cell's hat function over the bin, ``wx`` in x and ``wy`` in y.
-Moving a bin's edge changes the integral by the line of the map under that edge, so that the derivatives are of the same
-form, with ``wx`` replaced by differences of hat functions at the bin's edges ("Acquisition of Localization Confidence
-for Accurate Object Detection", ECCV 2018, Eq. 8).
+A pooled bin is a weighted sum of the map's cells, and the weight of a cell is the product of the mean of its hat
+function over the bin in x and the same in y. Moving an edge of a bin changes the integral by the map's line under the
+edge, so the derivative of a weight has closed form ("Acquisition of Localization Confidence for Accurate Object
+Detection", ECCV 2018, Eq. 7 and 8). Where they are compiled, the pooling operators do this; else pooling is one matrix
+product, ``weights (bins, cells) @ map (cells, C)``, and so is the way back, ``gradient (bins, C) @ map^T (C, cells)``,
+whose result meets the derivatives of the weights.
 """
 
 from __future__ import annotations
@@ -11,62 +13,114 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from prroi_pool.exact import hat_integral
+from ltr.ops.rois import rois_of
+from prroi_pool import compiled, prroi_pool2d
+from prroi_pool.exact import hat_integral, values_can_be_read
 
 
-def axis_weights_with_derivative(low: Tensor, length: Tensor, bins: int, pixels: int) -> Tensor:
+class BoxPool:
+    """Boxes pooled from maps, with the way back to their coordinates.
+
+    Attributes:
+        values: ``(B, N, C, bins, bins)``, in the dtype of the boxes.
+
+    Args:
+        features: ``(B, C, h, w)`` maps.
+        boxes_xywh: ``(B, N, 4)`` float32 or float64 boxes in image pixels.
+        bins: bins of a box in y and in x.
+        scale: cells per image pixel.
+        backend: ``compiled``, ``exact``, or ``auto`` for the first that is there.
+    """
+
+    values: Tensor
+
+    def __init__(
+        self, features: Tensor, boxes_xywh: Tensor, bins: int, scale: float, backend: str = "auto"
+    ) -> None:
+        self._bins, self._scale = bins, scale
+        self._rois: Tensor | None = None
+        if backend == "compiled" or (backend == "auto" and compiled.serves(features)):
+            self._features = features.to(boxes_xywh.dtype).contiguous()
+            self._rois = rois_of(boxes_xywh)
+            values = prroi_pool2d(self._features, self._rois, bins, bins, scale, backend=backend, check_values=False)
+            self.values = values.unflatten(0, boxes_xywh.shape[:2])
+        else:
+            self._pool_exactly(features, boxes_xywh)
+
+    def box_gradient(self, gradient: Tensor) -> Tensor:
+        """Chain rule from the bins to the boxes.
+
+        Args:
+            gradient: ``(B, N, C, bins, bins)`` in the bins.
+
+        Returns:
+            ``(B, N, 4)`` in x, y, w and h.
+        """
+        if self._rois is None:
+            return self._exact_gradient(gradient)
+        flat = gradient.flatten(0, 1).contiguous()
+        corners = torch.ops.prroi_pool.pool_backward_rois(flat, self._features, self._rois, self._scale)
+        x0, y0, x1, y1 = corners[:, 1:].unbind(-1)
+        return torch.stack([x0 + x1, y0 + y1, x1, y1], -1).unflatten(0, gradient.shape[:2])
+
+    def _pool_exactly(self, features: Tensor, boxes_xywh: Tensor) -> None:
+        # float64 here: in float32 a box of a cell's size would be wrong in the fifth digit.
+        boxes = boxes_xywh.double() * self._scale
+        top, bottom, left, right = _window(boxes, features)
+        cells = torch.arange(max(features.shape[-2:]), dtype=boxes.dtype, device=boxes.device)
+        x, y, w, h = boxes.unbind(-1)
+        self._x = [part.to(boxes_xywh.dtype) for part in axis_weights(x, w, self._bins, cells[left:right])]
+        self._y = [part.to(boxes_xywh.dtype) for part in axis_weights(y, h, self._bins, cells[top:bottom])]
+        self._map = features[:, :, top:bottom, left:right].to(boxes_xywh.dtype).flatten(2)
+        weights = self._y[0][:, :, :, None, :, None] * self._x[0][:, :, None, :, None, :]
+        values = weights.flatten(4).flatten(1, 3) @ self._map.transpose(1, 2)
+        self.values = values.unflatten(1, (-1, self._bins, self._bins)).permute(0, 1, 4, 2, 3)
+
+    def _exact_gradient(self, gradient: Tensor) -> Tensor:
+        weight_x, x_in_low, x_in_length = self._x
+        weight_y, y_in_low, y_in_length = self._y
+        seen = gradient.permute(0, 1, 3, 4, 2).flatten(1, 3) @ self._map
+        seen = seen.reshape(*weight_y.shape[:3], self._bins, weight_y.shape[3], weight_x.shape[3])
+        in_rows = (seen * weight_y[:, :, :, None, :, None]).sum((2, 4))
+        in_columns = (seen * weight_x[:, :, None, :, None, :]).sum((3, 5))
+        parts = [in_rows * x_in_low, in_columns * y_in_low, in_rows * x_in_length, in_columns * y_in_length]
+        return torch.stack([part.sum((2, 3)) for part in parts], -1) * self._scale
+
+
+def axis_weights(low: Tensor, length: Tensor, bins: int, cells: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Weights of the cells along an axis, and their derivatives in the box's start and length.
 
     Args:
         low: ``(...)`` start of the boxes in cells.
         length: ``(...)`` their length in cells. A box with ``length <= 0`` is empty: all its weights are 0.
         bins: bins of a box.
-        pixels: cells of the map along the axis.
+        cells: ``(n,)`` coordinates of the cells.
 
     Returns:
-        ``(..., 3, bins, pixels)``: the mean of the hat functions over the bins, its derivative in ``low``, and in
+        three tensors ``(..., bins, n)``: the mean of the hat functions over the bins, its derivative in ``low``, and in
         ``length``.
     """
     size = (length.clamp(min=0) / bins)[..., None, None]
     knots = torch.arange(bins + 1, dtype=low.dtype, device=low.device)[:, None]
-    cells = torch.arange(pixels, dtype=low.dtype, device=low.device)
     offset = low[..., None, None] + size * knots - cells
     integral = hat_integral(offset)
     hat = (1 - offset.abs()).clamp(min=0)
     filled = size > 0
     inverse = filled.to(low.dtype) / torch.where(filled, size, torch.ones_like(size))
-    mean = (integral[..., 1:, :] - integral[..., :-1, :]) * inverse
-    in_low = (hat[..., 1:, :] - hat[..., :-1, :]) * inverse
-    lever = hat * knots
-    in_length = ((lever[..., 1:, :] - lever[..., :-1, :]) * inverse - mean * inverse) / bins
-    return torch.stack([mean, in_low, in_length], -3)
+    mean = integral.diff(dim=-2) * inverse
+    in_length = ((hat * knots).diff(dim=-2) - mean) * inverse / bins
+    return mean, hat.diff(dim=-2) * inverse, in_length
 
 
-def pool_with_box_derivative(features: Tensor, boxes_xywh: Tensor, bins: int, scale: float) -> tuple[Tensor, Tensor]:
-    """Pools boxes and differentiates the bins in the boxes.
-
-    Args:
-        features: ``(B, C, h, w)``.
-        boxes_xywh: ``(B, N, 4)`` in image pixels.
-        bins: bins of a box in y and in x.
-        scale: cells per image pixel.
-
-    Returns:
-        the pooled values ``(B, N, C, bins, bins)``, and their derivatives in x, y, w and h,
-        ``(B, N, 4, C, bins, bins)``.
-    """
-    batch, channels, height, width = features.shape
-    x, y, w, h = (boxes_xywh.double() * scale).unbind(-1)
-    in_x = axis_weights_with_derivative(x, w, bins, width).to(features.dtype)
-    in_y = axis_weights_with_derivative(y, h, bins, height).to(features.dtype)
-    rows = in_y.flatten(1, 3) @ features.permute(0, 2, 3, 1).reshape(batch, height, width * channels)
-    rows = rows.reshape(batch, -1, 3, bins, width, channels)
-    columns = in_x[:, :, :, None] @ rows[:, :, 0:1].expand(-1, -1, 3, -1, -1, -1)  # (B, N, 3, by, bx, C)
-    lines = in_x[:, :, :1, None] @ rows[:, :, 1:]
-    derivative = torch.stack([columns[:, :, 1], lines[:, :, 0], columns[:, :, 2], lines[:, :, 1]], 2) * scale
-    return columns[:, :, 0].permute(0, 1, 4, 2, 3), derivative.permute(0, 1, 2, 5, 3, 4)
-
-
-def project_box_derivative(gradient: Tensor, derivative: Tensor) -> Tensor:
-    """Chain rule: ``(B, N, C, b, b)`` gradient in the bins and ``(B, N, 4, C, b, b)`` derivatives to ``(B, N, 4)``."""
-    return (gradient[:, :, None] * derivative).sum((3, 4, 5))
+def _window(boxes: Tensor, features: Tensor) -> tuple[int, int, int, int]:
+    """Rows and columns of the map that any box touches; all of them where asking would synchronise a device."""
+    height, width = features.shape[-2:]
+    if boxes.device.type != "cpu" or not boxes.numel() or not values_can_be_read(boxes):
+        return 0, height, 0, width
+    low, high = boxes[..., :2].flatten(0, -2).amin(0), (boxes[..., :2] + boxes[..., 2:]).flatten(0, -2).amax(0)
+    if not bool((low + high).isfinite().all()):
+        return 0, height, 0, width
+    (x0, y0), (x1, y1) = low.floor().tolist(), high.ceil().tolist()
+    left, top = (int(min(max(edge, 0), size - 1)) for edge, size in ((x0, width), (y0, height)))
+    right, bottom = (int(min(max(edge + 1, 1), size)) for edge, size in ((x1, width), (y1, height)))
+    return top, max(bottom, top + 1), left, max(right, left + 1)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ltr.models.bbreg.box_gradient import pool_with_box_derivative, project_box_derivative
+from ltr.models.bbreg.box_gradient import BoxPool
 from ltr.models.layers.blocks import LinearBlock, conv_block
+from ltr.models.layers.normalization import at_least_float32
 from ltr.ops.rois import rois_of
 from prroi_pool import prroi_pool2d
 
@@ -70,7 +71,8 @@ class AtomIoUNet(nn.Module):
         Returns:
             two tensors ``(S, C, 1, 1)``.
         """
-        rois = rois_of(boxes_xywh[:, None]).to(layer2.dtype)
+        rois = rois_of(boxes_xywh[:, None])
+        layer2, layer3 = layer2.to(rois.dtype), layer3.to(rois.dtype)
         bins3, bins4 = REFERENCE_BINS
         pooled3 = prroi_pool2d(self.conv3_1r(layer2), rois, bins3, bins3, 1 / STRIDES[0])
         pooled4 = prroi_pool2d(self.conv4_1r(layer3), rois, bins4, bins4, 1 / STRIDES[1])
@@ -78,8 +80,17 @@ class AtomIoUNet(nn.Module):
         return self.fc34_3r(both), self.fc34_4r(both)
 
     def features(self, layer2: Tensor, layer3: Tensor) -> tuple[Tensor, Tensor]:
-        """Features of test images, ``(B, C2, h, w)`` and ``(B, C3, h / 2, w / 2)``, from which boxes are pooled."""
-        return self.conv3_2t(self.conv3_1t(layer2)), self.conv4_2t(self.conv4_1t(layer3))
+        """Maps of test images from which boxes are pooled.
+
+        Args:
+            layer2: ``(B, C2, h, w)``.
+            layer3: ``(B, C3, h / 2, w / 2)``.
+
+        Returns:
+            ``(B, C, h, w)`` and ``(B, C, h / 2, w / 2)``, at least float32, channel by channel as pooling reads them.
+        """
+        maps3, maps4 = self.conv3_2t(self.conv3_1t(layer2)), self.conv4_2t(self.conv4_1t(layer3))
+        return at_least_float32(maps3).contiguous(), at_least_float32(maps4).contiguous()
 
     def predict_iou(
         self, modulation: tuple[Tensor, Tensor], features: tuple[Tensor, Tensor], boxes_xywh: Tensor
@@ -100,8 +111,9 @@ class AtomIoUNet(nn.Module):
         for vector, level, bins, stride, block in zip(
             modulation, features, TEST_BINS, STRIDES, (self.fc3_rt, self.fc4_rt), strict=True
         ):
-            modulated = level * vector.repeat(batch // vector.shape[0], 1, 1, 1)
-            hidden.append(block(prroi_pool2d(modulated, rois.to(modulated.dtype), bins, bins, 1 / stride)))
+            pooled = prroi_pool2d(level, rois, bins, bins, 1 / stride)
+            per_box = vector.repeat(batch // vector.shape[0], 1, 1, 1).repeat_interleave(count, 0)
+            hidden.append(block(pooled * per_box))
         return self.iou_predictor(torch.cat(hidden, 1)).reshape(batch, count)
 
     def predict_iou_with_gradient(
@@ -115,7 +127,8 @@ class AtomIoUNet(nn.Module):
         Args:
             modulation: two tensors ``(S, C, 1, 1)``.
             features: of :meth:`features`, S images.
-            boxes_xywh: ``(S, N, 4)`` in crop pixels.
+            boxes_xywh: ``(S, N, 4)`` float32 in crop pixels. A box that is not finite gets NaN, and the others their
+                numbers.
 
         Returns:
             overlaps ``(S, N)``, and the gradient of their sum, ``(S, N, 4)``, in x, y, w and h.
@@ -125,19 +138,20 @@ class AtomIoUNet(nn.Module):
         """
         if self.training:
             raise RuntimeError("the closed-form box gradient is that of evaluation mode: call eval() first")
-        batch, count = boxes_xywh.shape[:2]
-        final = self.iou_predictor.weight[0].split([self.fc3_rt.bn.num_features, self.fc4_rt.bn.num_features])
-        iou = self.iou_predictor.bias.expand(batch * count)
-        gradient = torch.zeros_like(boxes_xywh)
+        finite = boxes_xywh.isfinite().all(-1)
+        boxes = torch.where(finite[..., None], boxes_xywh, 0.0)
+        blocks = (self.fc3_rt, self.fc4_rt)
+        final = self.iou_predictor.weight[0].split([block.out_channels for block in blocks])
+        overlap = self.iou_predictor.bias.expand(finite.numel())
+        gradient = torch.zeros_like(boxes)
         for vector, level, bins, stride, block, weight in zip(
-            modulation, features, TEST_BINS, STRIDES, (self.fc3_rt, self.fc4_rt), final, strict=True
+            modulation, features, TEST_BINS, STRIDES, blocks, final, strict=True
         ):
-            values, derivative = pool_with_box_derivative(level, boxes_xywh, bins, 1 / stride)
-            scale = torch.rsqrt(block.bn.running_var + block.bn.eps) * block.bn.weight
-            pooled = (values * vector[:, None, :, 0, 0, None, None]).flatten(0, 1).flatten(1)
-            before = (block.linear(pooled) - block.bn.running_mean) * scale + block.bn.bias
-            iou = iou + before.clamp(min=0) @ weight
-            backwards = ((before > 0) * (weight * scale)) @ block.linear.weight
-            backwards = backwards.reshape(values.shape) * vector[:, None, :, 0, 0, None, None]
-            gradient = gradient + project_box_derivative(backwards, derivative)
-        return iou.reshape(batch, count), gradient
+            pool = BoxPool(level, boxes, bins, 1 / stride)
+            channels = vector[:, None]
+            before = block.before_activation((pool.values * channels).flatten(0, 1))
+            overlap = overlap + before.clamp(min=0) @ weight
+            back = block.input_gradient((before > 0) * weight).reshape(pool.values.shape) * channels
+            gradient = gradient + pool.box_gradient(back)
+        overlap = overlap.reshape(finite.shape).masked_fill(~finite, torch.nan)
+        return overlap, gradient.masked_fill(~finite[..., None], torch.nan)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_linear_bn_eval
+
+from ltr.models.layers.packed import PackedConv2d, PackedLinear, can_pack
 
 
 def conv_block(in_channels: int, out_channels: int, kernel: int = 3, padding: int = 1) -> nn.Sequential:
@@ -13,6 +17,14 @@ def conv_block(in_channels: int, out_channels: int, kernel: int = 3, padding: in
         nn.BatchNorm2d(out_channels),
         nn.ReLU(inplace=True),
     )
+
+
+def conv_norm_relu(conv: nn.Module, norm: nn.Module, features: Tensor, shortcut: Tensor | None = None) -> Tensor:
+    """Convolution, normalisation, a shortcut if there is one, ReLU; in one pass if the convolution is packed."""
+    if isinstance(conv, PackedConv2d):
+        return conv(features, shortcut)
+    x = norm(conv(features))
+    return F.relu(x if shortcut is None else x.add_(shortcut), inplace=True)
 
 
 class LinearBlock(nn.Module):
@@ -26,10 +38,41 @@ class LinearBlock(nn.Module):
 
     def __init__(self, in_channels: int, size: int, out_channels: int) -> None:
         super().__init__()
-        self.linear = nn.Linear(in_channels * size * size, out_channels)
-        self.bn = nn.BatchNorm2d(out_channels)
+        self.out_channels = out_channels
+        self.linear: nn.Module = nn.Linear(in_channels * size * size, out_channels)
+        self.bn: nn.Module = nn.BatchNorm2d(out_channels)
 
     def forward(self, maps: Tensor) -> Tensor:
         """``(B, in_channels, size, size)`` to ``(B, out_channels)``."""
-        x = self.linear(maps.flatten(1))
-        return F.relu(self.bn(x[:, :, None, None]), inplace=True)[:, :, 0, 0]
+        return F.relu(self.before_activation(maps))
+
+    def before_activation(self, maps: Tensor) -> Tensor:
+        """What :meth:`forward` cuts off at zero."""
+        return self.bn(self.linear(maps.flatten(1))[:, :, None, None])[:, :, 0, 0]
+
+    def input_gradient(self, gradient: Tensor) -> Tensor:
+        """Chain rule through everything before the activation, as evaluation mode has it.
+
+        Args:
+            gradient: ``(B, out_channels)`` in the result of :meth:`before_activation`.
+
+        Returns:
+            ``(B, in_channels * size * size)`` in the flattened maps.
+        """
+        if isinstance(self.bn, nn.BatchNorm2d):
+            variance = self.bn.get_buffer("running_var")
+            gradient = gradient * (self.bn.weight * torch.rsqrt(variance + self.bn.eps))
+        if isinstance(self.linear, PackedLinear):
+            return self.linear.input_gradient(gradient)
+        return gradient @ self.linear.get_parameter("weight")
+
+    def prepare(self, rows: int) -> None:
+        """Folds the batch normalisation into the linear layer and packs that, for evaluation mode.
+
+        Args:
+            rows: how many maps come at once, roughly.
+        """
+        if isinstance(self.linear, nn.Linear) and isinstance(self.bn, nn.BatchNorm2d):
+            linear = fuse_linear_bn_eval(self.linear, self.bn)
+            self.linear = PackedLinear(linear, rows) if can_pack(linear.weight) else linear
+            self.bn = nn.Identity()

@@ -8,7 +8,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def fuse_conv_bn(module: nn.Module) -> nn.Module:
-    """Fold every ``Conv2d, BatchNorm2d`` pair of the module's sequences, in place.
+    """Fold every ``Conv2d, BatchNorm2d`` pair of the module, in place: neighbours in a sequence, ``conv1`` and ``bn1``.
 
     Args:
         module: in evaluation mode; its outputs stay the same up to rounding (about 1e-6 of their size).
@@ -17,13 +17,16 @@ def fuse_conv_bn(module: nn.Module) -> nn.Module:
         the module.
     """
     for parent in list(module.modules()):
-        if not isinstance(parent, nn.Sequential):
-            continue
-        for first, second in zip(list(parent), list(parent)[1:], strict=False):
-            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-                names = {id(child): name for name, child in parent.named_children()}
-                setattr(parent, names[id(first)], fuse_conv_bn_eval(first, second))
-                setattr(parent, names[id(second)], nn.Identity())
+        children = dict(parent.named_children())
+        if isinstance(parent, nn.Sequential):
+            pairs = list(zip(list(children), list(children)[1:], strict=False))
+        else:
+            pairs = [(name, f"bn{name[4:]}") for name in children if name.startswith("conv")]
+        for first, second in pairs:
+            conv, norm = children[first], children.get(second)
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                setattr(parent, first, fuse_conv_bn_eval(conv, norm))
+                setattr(parent, second, nn.Identity())
     return module
 
 

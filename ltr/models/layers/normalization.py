@@ -53,7 +53,13 @@ class InstanceL2Norm(nn.Module):
         self.scale = scale
 
     def forward(self, features: Tensor) -> Tensor:
-        """``(B, C, H, W)`` to the same shape."""
+        """``(B, C, H, W)`` to the same shape; half precision to float32."""
+        features = at_least_float32(features)
         count = features[0].numel()
         energy = features.square().sum((1, 2, 3), keepdim=True)
         return features * (self.scale * (count / (energy + 1e-5)).sqrt())
+
+
+def at_least_float32(tensor: Tensor) -> Tensor:
+    """The tensor, in float32 if it is of half precision."""
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor

@@ -5,12 +5,17 @@ The builders make DiMP-18 and DiMP-50 with the entries of the published checkpoi
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from ltr.models.backbone.resnet import ResNet, resnet18, resnet50
 from ltr.models.bbreg.iou_net import AtomIoUNet
+from ltr.models.layers.fusion import fuse_conv_bn, in_channels_last
+from ltr.models.layers.packed import pack_convolutions
+from ltr.models.official import OfficialNet
+from ltr.models.registry import NetSpec
 from ltr.models.target_classifier.classifier import TargetClassifier
 from ltr.models.target_classifier.optimizer import FilterIterates
 
@@ -18,6 +23,18 @@ BUILDERS = ("dimp18", "dimp50", "dimp18_small")
 
 FILTER_SIZE, FEATURE_STRIDE = 4, 16
 LAYERS = ("layer2", "layer3")
+
+# The published files say how their net was built; a net with other values of these has the same entries.
+_ARGUMENTS = {
+    "filter_size": FILTER_SIZE, "feat_stride": FEATURE_STRIDE, "classification_layer": "layer3",
+    "clf_feat_norm": True, "init_filter_norm": False, "bin_displacement": 0.1, "score_act": "relu",
+    "target_mask_act": "sigmoid",
+}  # fmt: skip
+_DEFAULTS = {"filter_size": 1, "bin_displacement": 1.0}
+OFFICIAL = {
+    "dimpnet18": OfficialNet(NetSpec("dimp18"), _ARGUMENTS, _DEFAULTS),
+    "dimpnet50": OfficialNet(NetSpec("dimp50"), _ARGUMENTS, _DEFAULTS),
+}
 
 
 class DiMPOutput(NamedTuple):
@@ -61,10 +78,11 @@ class DiMPNet(nn.Module):
         self.train_iterations = train_iterations
         self.filter_size = FILTER_SIZE
         self.feature_stride = FEATURE_STRIDE
+        self.image_format: dict[str, Any] = {}
 
     def backbone(self, images: Tensor) -> dict[str, Tensor]:
         """``(B, 3, H, W)`` images to ``layer2``, ``(B, C2, H/8, W/8)``, and ``layer3``, ``(B, C3, H/16, W/16)``."""
-        return self.feature_extractor(images, LAYERS)
+        return self.feature_extractor(images.to(**self.image_format) if self.image_format else images, LAYERS)
 
     def classification_features(self, layer3: Tensor) -> Tensor:
         """``(..., C3, h, w)`` of the backbone to ``(..., C, h, w)`` normalised features of the classifier."""
@@ -140,13 +158,42 @@ class DiMPNet(nn.Module):
         test = self.backbone(test_images.flatten(0, 1))
         train_features = self.classification_features(train["layer3"]).unflatten(0, (train_count, sequences))
         test_features = self.classification_features(test["layer3"]).unflatten(0, (test_count, sequences))
-        start = self.initial_filter(train_features, train_boxes)
-        found = self.optimize_filter(start, train_features, train_boxes, self.train_iterations)
-        scores = [self.classify(iterate, test_features) for iterate in found.iterates]
-        reference = {name: maps[:sequences] for name, maps in train.items()}
-        modulation = self.iou_modulation(reference, train_boxes[0])
-        iou = self.predict_iou(modulation, self.iou_features(test), test_proposals.flatten(0, 1))
+        levels = self.iou_features(test)
+        # Under autocast the maps may be half; step lengths, box coordinates and pooling need more.
+        with torch.autocast(train_images.device.type, enabled=False):
+            start = self.initial_filter(train_features, train_boxes)
+            found = self.optimize_filter(start, train_features, train_boxes, self.train_iterations)
+            scores = [self.classify(iterate, test_features) for iterate in found.iterates]
+            modulation = self.iou_modulation({name: maps[:sequences] for name, maps in train.items()}, train_boxes[0])
+            iou = self.predict_iou(modulation, levels, test_proposals.flatten(0, 1))
         return DiMPOutput(scores, iou.unflatten(0, (test_count, sequences)))
+
+
+def prepare_for_tracking(net: DiMPNet, dtype: torch.dtype = torch.float32, boxes: int = 10) -> DiMPNet:
+    """Changes a net, in place, into the fastest form for tracking where it is: same interface, same numbers.
+
+    Batch normalisation is folded, convolutions have the device's favourite memory layout, no parameter takes a
+    gradient. The net cannot be trained or saved any more, and belongs to the device on which it was prepared.
+
+    Args:
+        net: on its device.
+        dtype: of what is computed for every frame's image, float32, bfloat16 or float16; filters and boxes are
+            computed in float32, and all results are float32 but for the backbone's maps.
+        boxes: number of boxes that are rated at once, for the layout of the box branch's weights; any other works.
+
+    Returns:
+        the net.
+    """
+    fuse_conv_bn(net.eval().requires_grad_(False))
+    box = net.bb_regressor
+    box.fc3_rt.prepare(boxes)
+    box.fc4_rt.prepare(boxes)
+    levels = (box.conv3_1t, box.conv3_2t, box.conv4_1t, box.conv4_2t)
+    for part in (net.feature_extractor, net.classifier.feature_extractor, *levels):
+        in_channels_last(part.to(dtype))
+        pack_convolutions(part)
+    net.image_format = {"dtype": dtype, "memory_format": torch.channels_last}
+    return net
 
 
 def dimp18(
