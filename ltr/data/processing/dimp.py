@@ -16,6 +16,8 @@ from ltr.ops.crop import IMAGENET_MEAN, IMAGENET_STD
 from ltr.ops.labels import target_label
 from ltr.ops.target_crop import box_in_window, shifted_crop
 
+FILTER_SIZE, FEATURE_STRIDE = 4, 16  # of every DiMP net: they say where on the score map a target stands
+
 
 @dataclass(frozen=True, kw_only=True)
 class DiMPSampling:
@@ -25,9 +27,7 @@ class DiMPSampling:
         ValueError: a value is out of its range.
     """
 
-    image_size: int = 288  # side of the crops in pixels; a multiple of the feature stride
-    feature_stride: int = 16
-    filter_size: int = 4
+    image_size: int = 288  # side of the crops in pixels; a multiple of FEATURE_STRIDE
     search_area_scale: float = 5.0  # side of a crop in units of sqrt(w * h)
     train_size_jitter: float = 0.25  # standard deviation of the logarithm of the size error
     train_centre_jitter: float = 3.0  # range of the centre's offset in units of sqrt(w * h)
@@ -42,13 +42,12 @@ class DiMPSampling:
     label_sigma: float = 0.25  # standard deviation of the label in target sizes
 
     def __post_init__(self) -> None:
-        for name in ("feature_stride", "filter_size", "num_proposals"):
-            check_range("DiMPSampling", name, getattr(self, name), 1)
+        check_range("DiMPSampling", "num_proposals", self.num_proposals, 1)
         for name in ("train_size_jitter", "train_centre_jitter", "test_size_jitter", "test_centre_jitter"):
             check_range("DiMPSampling", name, getattr(self, name), 0)
-        check_range("DiMPSampling", "image_size", self.image_size, 2 * self.feature_stride)
-        if self.image_size % self.feature_stride:
-            raise ValueError(f"DiMPSampling.image_size must be a multiple of {self.feature_stride}")
+        check_range("DiMPSampling", "image_size", self.image_size, 2 * FEATURE_STRIDE)
+        if self.image_size % FEATURE_STRIDE:
+            raise ValueError(f"DiMPSampling.image_size must be a multiple of {FEATURE_STRIDE}, not {self.image_size}")
         check_range("DiMPSampling", "search_area_scale", self.search_area_scale, 1)
         check_range("DiMPSampling", "label_sigma", self.label_sigma, 0, low_open=True)
         for name in ("grey", "flip", "brightness"):
@@ -92,7 +91,7 @@ class DiMPProcessing:
         test_images, test_boxes = self._crops(search_frames, search_boxes, jitter, grey, flip, rng)
         around = [proposals(box, s.num_proposals, s.proposal_sigmas, s.proposal_min_iou, rng) for box in test_boxes]
         boxes = torch.from_numpy(test_boxes)
-        cells = s.image_size // s.feature_stride
+        cells = s.image_size // FEATURE_STRIDE
         return {
             "train_images": train_images,
             "train_boxes": torch.from_numpy(train_boxes),
@@ -103,7 +102,7 @@ class DiMPProcessing:
             "test_label": target_label(
                 boxes,
                 s.label_sigma / s.search_area_scale,
-                (s.filter_size, s.filter_size),
+                (FILTER_SIZE, FILTER_SIZE),
                 (cells, cells),
                 (s.image_size, s.image_size),
             ),
