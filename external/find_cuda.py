@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 # Compiled for where no GPU says what it is: Turing, Ampere, Hopper; what is newer translates the last one's PTX.
 DEFAULT_ARCHITECTURES = ("7.5", "8.0", "9.0")
+USUAL_HOMES = ("/usr/local/cuda", "/opt/cuda")
 
 
 class Missing(Exception):
@@ -117,7 +118,7 @@ def nvcc_candidates() -> Iterator[Path]:
     homes = [Path(os.environ[name]) for name in ("CUDA_HOME", "CUDA_PATH") if os.environ.get(name)]
     found = [home / "bin" / program for home in homes]
     found += [Path(path) for path in [shutil.which("nvcc")] if path]
-    found += [Path(home, "bin", program) for home in ("/usr/local/cuda", "/opt/cuda")]
+    found += [Path(home, "bin", program) for home in USUAL_HOMES]
     spec = importlib.util.find_spec("nvidia")
     for folder in (spec.submodule_search_locations or []) if spec else []:
         for home in ("cuda_nvcc", "cu[0-9]*"):

@@ -10,6 +10,7 @@ import runpy
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from email import message_from_bytes
 from email.message import Message
@@ -33,31 +34,38 @@ def pyproject() -> dict:
     return tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
 
 
-def build(folder: Path) -> Path:
-    """Builds the wheel from a copy of the sources, in this environment, so that nothing is fetched."""
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the sources."""
     pytest.importorskip("setuptools", minversion="77")
-    sources = folder / "sources"
+    sources = tmp_path_factory.mktemp("package") / "sources"
     sources.mkdir()
     for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(REPOSITORY / name, sources / name)
     for package in ("ltr", "pytracking", "external"):
         shutil.copytree(REPOSITORY / package, sources / package, ignore=NOT_SHIPPED)
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    return sources
+
+
+def run(sources: Path, *command: str) -> None:
+    """Runs Python in this environment, so that nothing is fetched; compiles nothing (tests/prroi_pool does)."""
     done = subprocess.run(
-        [*command, "--wheel-dir", str(folder), str(sources)],
+        [sys.executable, *command],
+        cwd=sources,
         env={**os.environ, "PYTRACKING_OPENCV": "", "PRROI_POOL_BUILD": "none"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    (wheel,) = folder.glob("*.whl")
-    return wheel
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    return zipfile.ZipFile(build(tmp_path_factory.mktemp("wheel")))
+def wheel(sources: Path) -> zipfile.ZipFile:
+    options = ["--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(sources.parent)]
+    run(sources, "-m", "pip", "wheel", *options, str(sources))
+    (path,) = sources.parent.glob("*.whl")
+    return zipfile.ZipFile(path)
 
 
 def metadata(wheel: zipfile.ZipFile) -> Message:
@@ -91,6 +99,24 @@ def test_wheel_contains_nothing_else(wheel: zipfile.ZipFile) -> None:
     tops = {name.split("/")[0] for name in wheel.namelist() if ".dist-info/" not in name}
     assert tops == {"ltr", "pytracking", "prroi_pool"}
     assert any(name.endswith("licenses/LICENSE") for name in wheel.namelist())
+
+
+def test_wheel_needs_no_compiler(wheel: zipfile.ZipFile) -> None:
+    """Without the operators it is for every machine, and without their sources, which nothing there can build."""
+    assert Path(str(wheel.filename)).name.endswith("-py3-none-any.whl")
+    suffixes = {Path(name).suffix for name in wheel.namelist() if name.startswith("prroi_pool/")}
+    assert suffixes <= {".py", ".typed", ".md"}
+
+
+def test_source_distribution_can_build_the_operators(sources: Path) -> None:
+    run(sources, "setup.py", "--quiet", "sdist", "--dist-dir", str(sources.parent / "sdist"))
+    (archive,) = (sources.parent / "sdist").iterdir()
+    with tarfile.open(archive) as tar:
+        packed = {name.partition("/")[2] for name in tar.getnames()}
+    needed = {path.relative_to(sources).as_posix() for path in (sources / "external").rglob("*") if path.is_file()}
+    needed = {name for name in needed if not Path(name).name.startswith(".") and "__pycache__" not in name}
+    assert {"external/build_prroi_pool.py", "external/prroi_pool/csrc/library.cpp"} <= needed
+    assert sorted(needed - packed) == []
 
 
 def test_versions_agree(wheel: zipfile.ZipFile) -> None:
