@@ -15,7 +15,6 @@ from torch import Tensor
 
 from ltr.ops.rois import rois_of
 from prroi_pool import compiled, prroi_pool2d
-from prroi_pool.exact import hat_integral, values_can_be_read
 
 
 class BoxPool:
@@ -103,7 +102,8 @@ def axis_weights(low: Tensor, length: Tensor, bins: int, cells: Tensor) -> tuple
     size = (length.clamp(min=0) / bins)[..., None, None]
     knots = torch.arange(bins + 1, dtype=low.dtype, device=low.device)[:, None]
     offset = low[..., None, None] + size * knots - cells
-    integral = hat_integral(offset)
+    near = offset.clamp(-1.0, 1.0)
+    integral = near - 0.5 * near * near.abs()  # of the hat function, up to a constant
     hat = (1 - offset.abs()).clamp(min=0)
     filled = size > 0
     inverse = filled.to(low.dtype) / torch.where(filled, size, torch.ones_like(size))
@@ -115,7 +115,8 @@ def axis_weights(low: Tensor, length: Tensor, bins: int, cells: Tensor) -> tuple
 def _window(boxes: Tensor, features: Tensor) -> tuple[int, int, int, int]:
     """Rows and columns of the map that any box touches; all of them where asking would synchronise a device."""
     height, width = features.shape[-2:]
-    if boxes.device.type != "cpu" or not boxes.numel() or not values_can_be_read(boxes):
+    traced = torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export()
+    if boxes.device.type != "cpu" or not boxes.numel() or traced:
         return 0, height, 0, width
     low, high = boxes[..., :2].flatten(0, -2).amin(0), (boxes[..., :2] + boxes[..., 2:]).flatten(0, -2).amax(0)
     if not bool((low + high).isfinite().all()):
