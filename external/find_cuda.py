@@ -107,8 +107,10 @@ def find_toolkit(torch: Torch) -> Toolkit:
         else:
             return Toolkit(nvcc, release[1], library_folders(nvcc))
     reason = f"no nvcc for CUDA {wanted}, which torch {torch.version} asks for"
-    wheels = f"nvidia-cuda-nvcc=={wanted}.* nvidia-cuda-crt=={wanted}.* nvidia-nvvm=={wanted}.*"
-    remedy = f"Install the CUDA toolkit {wanted} and set CUDA_HOME to its folder, or `pip install {wheels}`"
+    remedy = f"Install the CUDA toolkit {wanted} and set CUDA_HOME to its folder"
+    if int(wanted) >= 13:  # there are wheels of it; those of one release have to be named, together they do not fit
+        wheels = (f"nvidia-{name}=={torch.cuda}.*" for name in ("cuda-nvcc", "cuda-crt", "nvvm"))
+        remedy += f", or pip install {' '.join(wheels)}"
     raise Missing(f"{reason} ({', '.join(others)})" if others else reason, remedy)
 
 
@@ -121,8 +123,7 @@ def nvcc_candidates() -> Iterator[Path]:
     found += [Path(home, "bin", program) for home in USUAL_HOMES]
     spec = importlib.util.find_spec("nvidia")
     for folder in (spec.submodule_search_locations or []) if spec else []:
-        for home in ("cuda_nvcc", "cu[0-9]*"):
-            found += sorted(Path(folder).glob(f"{home}/bin/{program}"))
+        found += sorted(Path(folder).glob(f"cu[0-9]*/bin/{program}"))
     seen = set()
     for nvcc in found:
         if nvcc.is_file() and nvcc.resolve() not in seen:
@@ -136,7 +137,7 @@ def library_folders(nvcc: Path) -> tuple[Path, ...]:
     folders = [Path(folder) for folder in re.findall(r'"-L(.+?)"', plan)]
     top = re.search(r"TOP=(.*)", plan)
     home = Path(top[1].strip()) if top else nvcc.resolve().parent.parent
-    folders += [home / "lib64", home / "lib", home / "lib" / "x64", home.parent / "cuda_runtime" / "lib"]
+    folders += [home / "lib64", home / "lib", home / "lib" / "x64"]
     return tuple(dict.fromkeys(folder.resolve() for folder in folders if folder.is_dir() and folder.name != "stubs"))
 
 
