@@ -25,8 +25,10 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "ltr.ops": ("ltr.structures",),
     "ltr.structures": ("ltr.ops",),
     "ltr.admin": (),
-    "ltr.admin.checkpoint": ("ltr.admin", "ltr.models.registry"),
+    "ltr.admin.checkpoint": ("ltr.admin", "ltr.models.registry", "ltr.models.official"),
+    "ltr.admin.foreign": ("ltr.admin.errors",),
     "ltr.admin.export": ("ltr.admin", "ltr.models.registry"),
+    "ltr.admin.convert": ("ltr.admin", "ltr.models.registry"),
     "pytracking.api": (),
     "pytracking.registry": ("pytracking.api", "ltr.admin.errors"),
     "prroi_pool": (),
@@ -66,6 +68,9 @@ FOREIGN: dict[str, tuple[str, ...]] = {
     "ltr.admin": ("torch", "cv2", "matplotlib"),
     "ltr.admin.runtime": ("cv2", "matplotlib"),
     "ltr.admin.checkpoint": ("cv2", "matplotlib"),
+    "ltr.admin.foreign": ("cv2", "matplotlib"),
+    "ltr.admin.foreign.pickles": ("torch", "cv2", "matplotlib"),
+    "ltr.admin.foreign.values": ("torch", "cv2", "matplotlib"),
     "ltr.admin.export": ("cv2", "matplotlib"),
     "ltr.dataset": ("torch", "matplotlib"),
     "ltr.data.image_io": ("torch", "matplotlib"),
@@ -117,7 +122,8 @@ def foreign_to(module: str) -> tuple[str, ...]:
 
 def is_street(module: str) -> bool:
     """Command lines: `ltr.run_training`, `pytracking.run_tracker`, the helpers beside them, `python -m prroi_pool`."""
-    return module.split(".")[-1].startswith(("run_", "__main__")) and module.count(".") == 1
+    beside = module.split(".")[-1].startswith(("run_", "__main__")) and module.count(".") == 1
+    return beside or module == "ltr.admin.convert"
 
 
 def walk_running_code(node: ast.AST) -> Iterator[ast.AST]:

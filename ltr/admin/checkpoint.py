@@ -2,12 +2,14 @@
 
 A model file holds the tensors under their `state_dict` names, and in its header one entry
 `pytracking-host` with JSON: the format's version, the builder's name and arguments, and facts of the
-training. Writing is atomic; reading executes nothing and imports only registered builders.
+training. Writing is atomic; reading executes nothing and imports only registered builders. Checkpoints of the
+official code are read in the place of model files, as data (`ltr.admin.foreign`).
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -23,12 +25,17 @@ from torch import Tensor, nn
 
 from ltr.admin.errors import UserError
 from ltr.admin.files import atomic_write
+from ltr.admin.foreign.checkpoint import ForeignCheckpoint, is_foreign, read_foreign
 from ltr.admin.runtime import resolve_device
-from ltr.models.registry import NetSpec, build_net
+from ltr.models.official import official_nets, official_spec
+from ltr.models.registry import NetSpec, build_net, list_builders
+
+log = logging.getLogger(__name__)
 
 METADATA_KEY = "pytracking-host"
 FORMAT_VERSION = 1
 _LISTED = 10
+_COUNTER = ".num_batches_tracked"
 
 
 @dataclass(frozen=True)
@@ -87,14 +94,68 @@ def _stored(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
     return tensor.detach().to("cpu", cast, copy=True).contiguous()
 
 
-def read_model(path: str | PathLike[str]) -> ModelFile:
-    """Reads a model file without building the net.
+def read_model(
+    path: str | PathLike[str], *, builder: str | None = None, overrule: bool = False
+) -> ModelFile:
+    """Reads a model file, or a checkpoint of the official code, without building the net.
+
+    Args:
+        path: a file of `save_model`, or of `torch.save` with a net that one of ours is declared to be.
+        builder: the builder whose net is wanted; a file of another one is an error, and a file that names none
+            is taken for it.
+        overrule: take a file for `builder` also when it names a net that is not known here.
 
     Raises:
-        UserError: missing, truncated, not a safetensors file, or without our description.
+        UserError: missing, damaged, neither of the two, or of another net.
     """
     path = Path(path)
-    _check_kind(path)
+    if _is_foreign(path):
+        model = _foreign_model(path, builder, overrule)
+    else:
+        model = _own_model(path, builder)
+    if builder is not None and model.spec.builder != builder:
+        raise UserError(
+            f"weights {path} are of net {model.spec.builder!r}, but {builder!r} is needed: use another file"
+        )
+    return model
+
+
+def _is_foreign(path: Path) -> bool:
+    if path.is_dir():
+        raise UserError(f"weights {path} are a folder; name the file in it")
+    if path.exists() and not path.is_file():
+        raise UserError(f"weights {path} are no regular file; give a file on disk")
+    try:
+        return is_foreign(path)
+    except FileNotFoundError:
+        raise UserError(f"weights {path} do not exist; correct the path") from None
+    except OSError as error:
+        raise UserError(f"weights {path} cannot be read: {error.strerror or error}") from error
+
+
+def _foreign_model(path: Path, builder: str | None, overrule: bool) -> ModelFile:
+    found = read_foreign(path)
+    try:
+        return ModelFile(found.tensors, _foreign_spec(found, builder, overrule), found.facts)
+    except UserError as error:
+        raise UserError(f"weights {path}: {error}") from error
+
+
+def _foreign_spec(found: ForeignCheckpoint, builder: str | None, overrule: bool) -> NetSpec:
+    if found.constructor is None:
+        if builder is None:
+            raise UserError(
+                "the file does not say which net it is of; convert it with 'ltr-convert FILE --net NAME', where "
+                f"NAME is one of {', '.join(list_builders())}"
+            )
+        return NetSpec(builder)
+    if builder is not None and overrule and found.constructor not in official_nets():
+        log.warning("the file says that its net is %s, unknown here; it is taken for %s", found.constructor, builder)
+        return NetSpec(builder)
+    return official_spec(found.constructor, found.arguments)
+
+
+def _own_model(path: Path, builder: str | None) -> ModelFile:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -104,33 +165,18 @@ def read_model(path: str | PathLike[str]) -> ModelFile:
             f"weights {path} are damaged, cut short or not a safetensors file ({error}); the file has "
             f"{path.stat().st_size} bytes: copy or download it again"
         ) from error
-    spec, facts = _parse_header(path, metadata.get(METADATA_KEY))
+    text = metadata.get(METADATA_KEY)
+    if text is None and builder is not None:
+        return ModelFile(tensors, NetSpec(builder), {})
+    spec, facts = _parse_header(path, text)
     return ModelFile(tensors, spec, facts)
-
-
-def _check_kind(path: Path) -> None:
-    if path.is_dir():
-        raise UserError(f"weights {path} are a folder; name the .safetensors file in it")
-    try:
-        with path.open("rb") as file:
-            start = file.read(10)
-    except FileNotFoundError:
-        raise UserError(f"weights {path} do not exist; correct the path") from None
-    except OSError as error:
-        raise UserError(f"weights {path} cannot be read: {error.strerror or error}") from error
-    if start[:4] == b"PK\x03\x04" or start[:1] == b"\x80" or path.suffix in {".pth", ".pt", ".tar", ".ckpt"}:
-        raise UserError(
-            f"weights {path} are a pickle (torch.save), which could run code when loaded, and was not "
-            "opened. Convert it: torch.load(path, weights_only=True) where you trust it, load_state_dict, "
-            "then ltr.admin.checkpoint.save_model"
-        )
 
 
 def _parse_header(path: Path, text: str | None) -> tuple[NetSpec, dict[str, Any]]:
     if text is None:
         raise UserError(
             f"weights {path} say nothing about their net (no {METADATA_KEY!r} entry in the header): "
-            "they come from another program; write them with ltr.admin.checkpoint.save_model"
+            "they come from another program; convert them with 'ltr-convert FILE OUT --net NAME'"
         )
     damaged = f"weights {path}: the description of the net is damaged; copy or download the file again"
     try:
@@ -151,10 +197,10 @@ def _parse_header(path: Path, text: str | None) -> tuple[NetSpec, dict[str, Any]
 def load_net(
     path: str | PathLike[str], *, builder: str | None = None, device: str | torch.device = "cpu"
 ) -> nn.Module:
-    """Builds the net of a model file, fills it and puts it into evaluation mode.
+    """Builds the net of a model file or of an official checkpoint, fills it and puts it into evaluation mode.
 
     Args:
-        path: a file of `save_model`.
+        path: a file that `read_model` reads.
         builder: the builder whose nets the caller can use; a file of another one is an error.
         device: where to put the net.
 
@@ -165,20 +211,37 @@ def load_net(
         UserError: missing, damaged, of another net, or names and shapes that do not fit (the first ten of
             each are listed).
     """
-    model = read_model(path)
-    if builder is not None and model.spec.builder != builder:
-        raise UserError(
-            f"weights {path} are of net {model.spec.builder!r}, but {builder!r} is needed: use another file"
-        )
+    return fill_net(path, read_model(path, builder=builder)).to(resolve_device(device))
+
+
+def fill_net(path: str | PathLike[str], model: ModelFile) -> nn.Module:
+    """The net of a file that was read, filled and in evaluation mode, on the CPU.
+
+    Args:
+        path: the file, for messages.
+        model: what `read_model` returned.
+
+    Raises:
+        UserError: no net can be built so, or names and shapes do not fit (the first ten of each are listed).
+    """
     try:
         net = build_net(model.spec)
     except (UserError, TypeError, ValueError, RuntimeError) as error:  # arguments that no net can have
         raise UserError(f"weights {path}: cannot build their net: {error}") from error
-    problems = _mismatches(net.state_dict(), model.tensors)
+    own = net.state_dict()
+    tensors = {**_lacking_counters(own, model.tensors), **model.tensors}
+    problems = _mismatches(own, tensors)
     if problems:
         raise UserError(f"weights {path} do not fit net {model.spec.builder!r}: {'; '.join(problems)}")
-    net.load_state_dict(model.tensors)
-    return net.eval().to(resolve_device(device))
+    net.load_state_dict(tensors)
+    return net.eval()
+
+
+def _lacking_counters(own: Mapping[str, Tensor], stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Batch counters of normalisation layers, where a file has none at all: torch stores them since 0.4.1 only."""
+    if any(name.endswith(_COUNTER) for name in stored):
+        return {}
+    return {name: tensor for name, tensor in own.items() if name.endswith(_COUNTER)}
 
 
 def _mismatches(own: Mapping[str, Tensor], stored: Mapping[str, Tensor]) -> list[str]:

@@ -9,16 +9,16 @@ from ltr.admin.errors import UserError, near_misses
 from ltr.admin.paths import networks_dirs
 
 SHIPPED_DIR = Path(__file__).resolve().parents[1] / "networks"
-SUFFIX = ".safetensors"
+SUFFIXES = (".safetensors", ".pth", ".pth.tar")  # official checkpoints are found by their names too
 
 
 def resolve_weights(name_or_path: str | os.PathLike[str]) -> Path:
     """The file that holds a tracker's weights.
 
     Args:
-        name_or_path: a path; or a file's name, with or without `.safetensors`, in one of the user's
-            folders (`networks` under `[paths]` in local.toml) or among the shipped ones
-            (`pytracking/networks`), looked for in this order.
+        name_or_path: a path; or a file's name, with or without its ending (`.safetensors`, else `.pth`, else
+            `.pth.tar`), in one of the user's folders (`networks` under `[paths]` in local.toml) or among the
+            shipped ones (`pytracking/networks`), looked for in this order.
 
     Raises:
         UserError: no such file; lists the names that exist.
@@ -33,9 +33,9 @@ def resolve_weights(name_or_path: str | os.PathLike[str]) -> Path:
         raise UserError(f"weights {path} are a folder; name the file in it")
     if path.name == text:  # without a folder
         for folder in weights_dirs():
-            for name in (text, text + SUFFIX):
-                if (folder / name).is_file():
-                    return folder / name
+            for ending in ("", *SUFFIXES):
+                if (folder / (text + ending)).is_file():
+                    return folder / (text + ending)
     raise _not_found(text)
 
 
@@ -46,12 +46,15 @@ def weights_dirs() -> list[Path]:
 
 def available_weights() -> list[str]:
     """Names of the weights that are there, sorted."""
-    return sorted({path.stem for folder in weights_dirs() for path in folder.glob(f"*{SUFFIX}")})
+    return sorted(
+        {path.name.removesuffix(ending) for folder in weights_dirs() for ending in SUFFIXES
+         for path in folder.glob(f"*{ending}")}
+    )  # fmt: skip
 
 
 def _not_found(text: str) -> UserError:
     available = available_weights()
-    near = near_misses(text.removesuffix(SUFFIX), available)
+    near = near_misses(text.partition(".")[0], available)
     meant = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
     looked = ", ".join(str(folder) for folder in weights_dirs())
     return UserError(

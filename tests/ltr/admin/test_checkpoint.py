@@ -183,17 +183,56 @@ class Hostile:
 
 @pytest.mark.parametrize("name", ["net.pth", "net.safetensors"])
 @pytest.mark.parametrize("how", ["pickle", "zip"])
-def test_a_pickle_is_never_opened(tmp_path: Path, name: str, how: str) -> None:
+def test_a_pickle_is_never_run(tmp_path: Path, name: str, how: str) -> None:
     path, trace = tmp_path / name, tmp_path / "executed"
     if how == "zip":
         torch.save(Hostile(trace), path)
     else:
         path.write_bytes(pickle.dumps(Hostile(trace), protocol=2))
-    with pytest.raises(UserError, match=r"are a pickle .*save_model"):
+    with pytest.raises(UserError, match=r"cannot be read as a checkpoint.*(Take the file|Copy or download)"):
         load_net(path)
     with pytest.raises(UserError, match="cannot be read"):
         load_train_state(path)
     assert not trace.exists()
+
+
+@pytest.mark.parametrize("first_byte", [0x80, 0x50])
+def test_a_model_file_may_begin_like_a_pickle_or_a_zip_file(tmp_path: Path, first_byte: int) -> None:
+    for length in range(256):  # of a fact, so that the length of the description ends in that byte
+        net, spec = TinyNet(4), NetSpec("tiny", {"channels": 4})
+        path = save_model(tmp_path / "m.safetensors", net, spec, {"note": "x" * length})
+        if path.read_bytes()[0] == first_byte:
+            break
+    assert path.read_bytes()[0] == first_byte
+    assert torch.equal(load_net(path).state_dict()["conv.weight"], net.conv.weight)
+
+
+def test_no_regular_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.pth")
+    for path in (tmp_path / "pipe.pth", Path("/dev/zero")):
+        with pytest.raises(UserError, match="are no regular file"):
+            load_net(path)
+
+
+def test_a_bare_state_dictionary_is_of_the_net_that_is_asked_for(tmp_path: Path) -> None:
+    net = TinyNet(2)
+    for path, write in ((tmp_path / "a.pth", torch.save), (tmp_path / "a.safetensors", save_file)):
+        write({name: tensor.clone() for name, tensor in net.state_dict().items()}, path)
+        assert torch.equal(load_net(path, builder="tiny").state_dict()["conv.weight"], net.conv.weight)
+        with pytest.raises(UserError, match=r"ltr-convert FILE .*--net NAME"):
+            load_net(path)
+        with pytest.raises(UserError, match="do not fit net 'tiny_wide': wrong shape"):
+            load_net(path, builder="tiny_wide")
+
+
+def test_batch_counters_may_be_missing_altogether(tmp_path: Path) -> None:
+    state = TinyNet(2).state_dict()
+    counter = state.pop("norm.num_batches_tracked")
+    torch.save(state, tmp_path / "old.pth")
+    assert load_net(tmp_path / "old.pth", builder="tiny").state_dict()["norm.num_batches_tracked"] == 0
+    torch.save({**state, "other.num_batches_tracked": counter}, tmp_path / "new.pth")
+    with pytest.raises(UserError, match=r"missing: norm\.num_batches_tracked; unexpected: other"):
+        load_net(tmp_path / "new.pth", builder="tiny")
 
 
 def test_train_state_round_trip(tmp_path: Path) -> None:

@@ -35,6 +35,21 @@ def test_names_and_paths(folders: tuple[Path, Path]) -> None:
     assert resolve_weights("edcf") == Path("edcf")
 
 
+def test_official_checkpoints_are_found_by_name(folders: tuple[Path, Path]) -> None:
+    mine, shipped = folders
+    for name in ("dimp18.pth", "dimp50.pth.tar", "edcf.pth"):
+        (mine / name).write_bytes(b"")
+    assert resolve_weights("dimp18") == resolve_weights("dimp18.pth") == mine / "dimp18.pth"
+    assert resolve_weights("dimp50") == mine / "dimp50.pth.tar"
+    assert resolve_weights("both") == mine / "both.safetensors"
+    assert resolve_weights("edcf") == mine / "edcf.pth"
+    (mine / "both.pth").write_bytes(b"")
+    assert resolve_weights("both") == mine / "both.safetensors"
+    assert available_weights() == ["both", "dimp18", "dimp50", "edcf", "own"]
+    with pytest.raises(UserError, match=r"did you mean 'dimp18'"):
+        resolve_weights("dimp19.pth")
+
+
 def test_a_folder_of_that_name_in_the_working_directory_is_not_meant(folders: tuple[Path, Path]) -> None:
     Path("edcf").mkdir()
     assert resolve_weights("edcf") == folders[1] / "edcf.safetensors"
