@@ -36,7 +36,7 @@ def test_names_and_paths(folders: tuple[Path, Path]) -> None:
 
 
 def test_official_checkpoints_are_found_by_name(folders: tuple[Path, Path]) -> None:
-    mine, shipped = folders
+    mine, _ = folders
     for name in ("dimp18.pth", "dimp50.pth.tar", "edcf.pth"):
         (mine / name).write_bytes(b"")
     assert resolve_weights("dimp18") == resolve_weights("dimp18.pth") == mine / "dimp18.pth"
