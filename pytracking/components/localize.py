@@ -123,7 +123,7 @@ def _peak(scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     columns = scores.mT.reshape(-1)
     index = columns.argmax()
     height = scores.shape[0]
-    return columns[index], index % height, index // height
+    return columns.amax(), index % height, index // height  # columns[index] would read the index on the host
 
 
 def _around(middle: Tensor, side: float, length: int) -> Tensor:
