@@ -28,24 +28,22 @@ PRROI_HD Axis make_axis(double low, double high, double scale, int bins) {
   return {low * scale, extent > 0 ? extent / bins : 0.0, bins};
 }
 
-// Value of the hat function at distance t from its cell. This is also the derivative of hat_integral, and the
-// derivative has to be exactly this where an edge lies on a whole coordinate.
+// Value of the hat function at distance t from its cell.
 PRROI_HD double hat(double t) {
   const double distance = fabs(t);
   return distance < 1 ? 1 - distance : 0;
 }
 
-// Integral of the hat function from minus infinity to t.
-PRROI_HD double hat_integral(double t) {
-  if (t <= -1) return 0;
-  if (t >= 1) return 1;
-  return 0.5 + t - 0.5 * t * fabs(t);
-}
-
-// Mean of cell i's hat function over a bin; 0 for an empty bin.
+// Mean of cell i's hat function over a bin; 0 for an empty bin. A difference of integrals divided by the size would
+// lose the digits of a tiny bin and all those of its gradient: a bin on one slope has the value at its middle, whatever
+// its size. The derivative in an edge at distance t is (+-)(hat(t) - weight) / size, also on a whole coordinate.
 PRROI_HD double bin_weight(const Axis& axis, int bin, int i) {
   if (!(axis.size > 0)) return 0;
-  return (hat_integral(axis.edge(bin + 1) - i) - hat_integral(axis.edge(bin) - i)) / axis.size;
+  const double first = axis.edge(bin) - i, last = axis.edge(bin + 1) - i;
+  const double a = fmin(fmax(first, -1.0), 1.0), b = fmin(fmax(last, -1.0), 1.0);
+  const double share = first > -1 && last < 1 ? 1.0 : (b - a) / axis.size;
+  if (a * b < 0) return share - (a * a + b * b) / (2 * axis.size);
+  return share * (1 - 0.5 * fabs(a + b));
 }
 
 // First and last cell of a map of `cells` cells whose hat function reaches into [low, high]; first > last if none.
