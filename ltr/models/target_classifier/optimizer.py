@@ -12,6 +12,8 @@ from ltr.models.layers.radial import RadialFunction, centre_distance
 from ltr.ops.filters import apply_filter, filter_gradient
 
 METHODS = ("steepest_descent", "gradient_descent", "none")
+# Initial step lengths: relative to Gauss-Newton's; absolute, as long as the loss of untrained features falls with it.
+INIT_STEP = {"steepest_descent": 0.9, "gradient_descent": 0.005}
 RESIDUALS = ("learned", "hinge", "l2")
 HINGE_THRESHOLD = 0.05  # T of Eq. 8
 LEAST_REGULARIZATION = 1e-6
@@ -52,7 +54,6 @@ class FilterOptimizer(nn.Module):
         filter_size: side k of the filter.
         stride: crop pixels per cell of the features.
         sigma: standard deviation of the label's Gaussian in cells.
-        init_step: initial step length, relative to the Gauss-Newton one for steepest descent.
         init_regularization: initial value of the regularisation's root, lambda in Eq. 1.
         bins: basis functions of a learned curve.
         bin_size: distance of their knots in cells.
@@ -67,7 +68,6 @@ class FilterOptimizer(nn.Module):
         filter_size: int,
         stride: int,
         sigma: float = 0.9,
-        init_step: float = 0.9,
         init_regularization: float = 0.1,
         bins: int = 100,
         bin_size: float = 0.1,
@@ -82,7 +82,7 @@ class FilterOptimizer(nn.Module):
         if method == "none":
             return
         steps = (1, channels, filter_size, filter_size) if method == "gradient_descent" else (1,)
-        self.log_step_length = nn.Parameter(torch.full(steps, math.log(init_step)))
+        self.log_step_length = nn.Parameter(torch.full(steps, math.log(INIT_STEP[method])))
         regularization = torch.full((1,), init_regularization)
         if residual != "learned":
             self.register_buffer("filter_reg", regularization)
