@@ -25,7 +25,7 @@ from typing import IO, Any, cast
 
 from ltr.admin.foreign.values import DamagedError, Inert, Name, RefusedError, key_of, kind, name_of, shown
 
-MAX_STEPS = 1_000_000  # a DiMP-50 checkpoint with optimizer and statistics takes about 20,000
+MAX_STEPS = 1_000_000  # a DiMP-50 checkpoint with optimizer and statistics takes 40,000
 MAX_BYTES = 32 * 2**20
 MAX_LINE = 1024  # the only lines are names of modules and classes
 MAX_MARKS = 500  # containers that are open at once
