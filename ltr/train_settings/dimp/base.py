@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
@@ -11,6 +12,7 @@ from torch import nn
 
 from ltr.actors.dimp import DiMPActor, DiMPLoss
 from ltr.admin.checkpoint import NetSpec
+from ltr.admin.errors import UserError
 from ltr.admin.overrides import check_range
 from ltr.data.loader import TrackingLoader, build_loader
 from ltr.data.processing.dimp import DiMPProcessing, DiMPSampling
@@ -20,7 +22,12 @@ from ltr.models.registry import build_net
 from ltr.models.target_classifier.classifier import LABEL_SIGMA
 from ltr.models.tracking.dimp import FEATURE_STRIDE, DiMPNet
 from ltr.train_settings.dimp.sources import Source, datasets
+from ltr.train_settings.pretrained import load_backbone
 from ltr.trainers.experiment import Experiment
+
+log = logging.getLogger(__name__)
+
+BACKBONES = {"dimp18": "resnet18-*.pth", "dimp50": "resnet50-*.pth", "dimp18_small": "(none has its width)"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +47,7 @@ class NetSettings:
     optimizer: Literal["steepest_descent", "gradient_descent", "none"] = "steepest_descent"
     residual: Literal["learned", "hinge", "l2"] = "learned"
     train_iterations: int = 5  # N_iter of Eq. 9
+    backbone_weights: str | None = None  # file that the backbone starts from; the paper's is ImageNet's
 
     def __post_init__(self) -> None:
         check_range("NetSettings", "width", self.width, 0, 4, low_open=True)
@@ -132,12 +140,13 @@ def build(settings: DiMPTrainSettings) -> Experiment:
     """The experiment of these settings.
 
     Raises:
-        UserError: a data set is missing.
+        UserError: a data set is missing, or the weights of the backbone.
     """
     optim = settings.optim
     loaders = [_loader(settings, "train"), _loader(settings, "val")]
     spec = net_spec(settings.net, settings.data.sampling)
     net = cast(DiMPNet, build_net(spec))
+    _start_backbone(net, settings)
     in_channels_last(net)
     optimizer = torch.optim.AdamW(parameter_groups(net, optim))
     return Experiment(
@@ -204,6 +213,16 @@ def rate(optim: OptimSettings, epoch: int) -> float:
         return optim.gamma ** (epoch // optim.step_epochs)
     progress = min(1.0, (epoch - optim.warmup_epochs) / max(1, optim.epochs - 1 - optim.warmup_epochs))
     return optim.final_factor + (1 - optim.final_factor) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def _start_backbone(net: DiMPNet, settings: DiMPTrainSettings) -> None:
+    key = f"--set net.backbone_weights=FILE, e.g. torchvision's {BACKBONES[settings.net.builder]}"
+    if settings.net.backbone_weights is not None:
+        load_backbone(net.feature_extractor, settings.net.backbone_weights)
+    elif settings.optim.backbone_lr is None:
+        raise UserError(f"a backbone that is not trained needs weights: {key}")
+    elif settings.net.builder != "dimp18_small":
+        log.warning("the backbone starts from random weights, the paper's from those of ImageNet: %s", key)
 
 
 def _loader(settings: DiMPTrainSettings, part: Literal["train", "val"]) -> TrackingLoader:

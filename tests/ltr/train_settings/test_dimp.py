@@ -13,6 +13,7 @@ import torch
 from ltr import run_training
 from ltr.admin.checkpoint import load_net, read_model
 from ltr.admin.errors import UserError
+from ltr.models.backbone.resnet import resnet18
 from ltr.train_settings.dimp import dimp18, dimp18_small, dimp50, dimp_tiny
 from ltr.train_settings.dimp.base import DiMPTrainSettings, OptimSettings, build, net_spec, rate
 from ltr.trainers.progress import Progress
@@ -47,9 +48,17 @@ def small(settings: DiMPTrainSettings) -> DiMPTrainSettings:
     return replace(settings, net=net, data=data, optim=replace(settings.optim, epochs=1, precision="fp32"))
 
 
+def with_backbone(settings: DiMPTrainSettings, folder: Path) -> DiMPTrainSettings:
+    """Backbone weights for settings that do not train it."""
+    if settings.optim.backbone_lr is not None:
+        return settings
+    torch.save(resnet18(settings.net.width).state_dict(), folder / "resnet18.pth")
+    return replace(settings, net=replace(settings.net, backbone_weights=str(folder / "resnet18.pth")))
+
+
 @pytest.mark.parametrize("name", SETTINGS)
 def test_setting_trains_an_epoch(name: str, tmp_path: Path) -> None:
-    result = Trainer(build(small(settings_of(name))), tmp_path, "cpu").run()
+    result = Trainer(build(with_backbone(small(settings_of(name)), tmp_path)), tmp_path, "cpu").run()
     assert result.epochs == 1
     assert (tmp_path / "model_last.safetensors").is_file()
 
@@ -104,7 +113,10 @@ def test_rates_of_the_paper() -> None:
 
 
 def test_a_frozen_backbone_keeps_weights_and_statistics(tmp_path: Path) -> None:
-    experiment = build(small(settings_of("dimp18_sd_init")))
+    settings = small(settings_of("dimp18_sd_init"))
+    with pytest.raises(UserError, match=r"needs weights: --set net\.backbone_weights"):
+        build(settings)
+    experiment = build(with_backbone(settings, tmp_path))
     net = experiment.net
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     Trainer(experiment, tmp_path, "cpu").run()
@@ -112,6 +124,12 @@ def test_a_frozen_backbone_keeps_weights_and_statistics(tmp_path: Path) -> None:
     assert not any(name.startswith("feature_extractor.") for name in changed)
     assert any(name.startswith("bb_regressor.") for name in changed)
     assert "classifier.filter_optimizer.log_step_length" in changed
+
+
+def test_a_random_backbone_in_the_papers_settings_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    settings = dimp18.settings()
+    build(replace(settings, data=replace(settings.data, source="synthetic")))
+    assert "resnet18-*.pth" in caplog.text
 
 
 def short(settings: DiMPTrainSettings, epochs: int) -> DiMPTrainSettings:
