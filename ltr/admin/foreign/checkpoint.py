@@ -68,6 +68,8 @@ def read_foreign(path: str | PathLike[str]) -> ForeignCheckpoint:
         UserError: not such a file, damaged, or holding what no checkpoint needs; says what to do.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():  # a pipe would keep us waiting, /dev/zero has no end
+        raise UserError(f"weights {path} are no regular file; give a file on disk")
     with _explained(path), path.open("rb") as file:
         container = _open_container(file, os.fstat(file.fileno()).st_size)
         return _checkpoint(container)

@@ -206,8 +206,10 @@ def test_files_of_other_kinds(tmp_path: Path) -> None:
     module = torch.jit.trace(torch.nn.Conv2d(1, 1, 1), torch.zeros(1, 1, 2, 2))
     torch.jit.save(module, path)
     refused(path, "TorchScript")
-    with pytest.raises(UserError, match="cannot be read: Is a directory"):
-        read_foreign(tmp_path)
+    os.mkfifo(tmp_path / "pipe.pth")
+    for other in (tmp_path, tmp_path / "pipe.pth", Path("/dev/zero")):
+        with pytest.raises(UserError, match="no regular file"):
+            read_foreign(other)
     with pytest.raises(UserError, match="cannot be read: No such file"):
         read_foreign(tmp_path / "gone.pth")
 
