@@ -21,6 +21,8 @@ struct Axis {
   int bins;
 
   PRROI_HD double edge(int k) const { return low + size * k; }
+  // From cell i on; a tiny box beside it keeps its digits.
+  PRROI_HD double edge_from(int k, int i) const { return low - i + size * k; }
 };
 
 PRROI_HD Axis make_axis(double low, double high, double scale, int bins) {
@@ -39,11 +41,32 @@ PRROI_HD double hat(double t) {
 // its size. The derivative in an edge at distance t is (+-)(hat(t) - weight) / size, also on a whole coordinate.
 PRROI_HD double bin_weight(const Axis& axis, int bin, int i) {
   if (!(axis.size > 0)) return 0;
-  const double first = axis.edge(bin) - i, last = axis.edge(bin + 1) - i;
+  const double first = axis.edge_from(bin, i), last = axis.edge_from(bin + 1, i);
   const double a = fmin(fmax(first, -1.0), 1.0), b = fmin(fmax(last, -1.0), 1.0);
   const double share = first > -1 && last < 1 ? 1.0 : (b - a) / axis.size;
   if (a * b < 0) return share - (a * a + b * b) / (2 * axis.size);
   return share * (1 - 0.5 * fabs(a + b));
+}
+
+// Derivatives of bin_weight in the bin's two edges. In general an edge at distance t has (hat(t) - weight) / size, but
+// in a bin that lies within the hat only little of that difference may be left.
+PRROI_HD void bin_edge_slopes(const Axis& axis, int bin, int i, double* in_first, double* in_last) {
+  *in_first = *in_last = 0;
+  if (!(axis.size > 0)) return;
+  const double first = axis.edge_from(bin, i), last = axis.edge_from(bin + 1, i);
+  if (first > -1 && last < 1) {
+    if (first * last < 0) {
+      const double squares = 0.5 * (first * first - last * last), product = first * last;
+      *in_first = (squares - product) / axis.size / axis.size;
+      *in_last = (squares + product) / axis.size / axis.size;
+    } else {
+      *in_first = *in_last = first + last < 0 ? 0.5 : -0.5;
+    }
+    return;
+  }
+  const double weight = bin_weight(axis, bin, i);
+  *in_first = (weight - hat(first)) / axis.size;
+  *in_last = (hat(last) - weight) / axis.size;
 }
 
 // First and last cell of a map of `cells` cells whose hat function reaches into [low, high]; first > last if none.
