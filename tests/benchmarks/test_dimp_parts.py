@@ -35,7 +35,7 @@ def test_all_ways_give_the_same(script: ModuleType) -> None:
     parts = {**script.filter_parts(net, 3), **script.box_parts({"plain": net, "prepared": net})}
     for ways in parts.values():
         first, *others = (run() for run in ways.values())
-        for other in others:
-            result = other[1] if isinstance(other, tuple) else other
-            result = getattr(result, "filter", result)
+        for result in others:
+            # Beside the tensor in question come overlaps, or iterates.
+            other = result if isinstance(result, torch.Tensor) else getattr(result, "filter", result[1])
             torch.testing.assert_close(other.reshape(first.shape), first, atol=1e-5, rtol=1e-4)
