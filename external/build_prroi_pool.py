@@ -26,7 +26,6 @@ from typing import Any
 from find_cuda import Missing, Torch, architecture_flags, find_toolkit, find_torch
 from setuptools import Extension
 from setuptools.command.build_ext import build_ext
-from setuptools.errors import BaseError
 
 SOURCES = "external/prroi_pool/csrc"  # from the folder of setup.py, as setuptools wants it
 CPU, CUDA = "prroi_pool._C", "prroi_pool._C_cuda"
@@ -45,7 +44,7 @@ class Failed(Exception):
     def reason(self) -> str:
         """The first line that speaks of an error, else the last one."""
         lines = [line.strip() for line in self.output.splitlines() if line.strip()]
-        telling = [line for line in lines if re.search(r"\berror\b|undefined reference|cannot find", line, re.I)]
+        telling = [line for line in lines if re.search(r"error\b|fatal|undefined reference|cannot find", line, re.I)]
         return (telling or lines[-1:] or ["it printed nothing"])[0][:200]
 
 
@@ -106,9 +105,9 @@ class BuildOperators(build_ext):
             except Missing as missing:
                 remedy = missing.remedy
                 self._leave_out(title, missing.reason, remedy)
-            except (Failed, BaseError, OSError, subprocess.SubprocessError) as error:
+            except Exception as error:  # whatever it is, the rest can be installed
                 self._drop(extension)
-                failed = error if isinstance(error, Failed) else Failed(str(error))
+                failed = error if isinstance(error, Failed) else Failed(f"{type(error).__name__}: {error}")
                 remedy = f"{SWITCH}={title[:-9].lower()} shows all that the compiler says"
                 self._leave_out(title, failed.reason(), remedy, failed.output)
             else:
@@ -155,7 +154,8 @@ class BuildOperators(build_ext):
                 raise Missing("no C++ compiler", "Debian, Ubuntu: apt-get install g++; macOS: xcode-select --install")
             for tool in ("compiler_so_cxx", "linker_so_cxx"):
                 setattr(compiler, tool, [other, *getattr(compiler, tool)[1:]])
-        compiler.spawn = run_quietly
+        for runner in ("call", "spawn"):  # one is newer setuptools' name for it, one older setuptools'
+            setattr(compiler, runner, run_quietly)
 
     def _flags(self, include: Path) -> list[str]:
         if os.name == "nt":

@@ -299,6 +299,14 @@ def test_failing_compiler_is_one_line_and_leaves_nothing(setup: Setup, sources: 
     assert "cpu.cpp: In function f:" in done.stderr and "CPU operator not built" in done.stderr
 
 
+def test_failure_that_nobody_foresaw_goes_on_too(setup: Setup, sources: Path) -> None:
+    before = "import setuptools.command.build_ext as b; b.build_ext.build_extension = None"
+    done = setup(*BUILD, before=before, CUDA_HOME="")
+    assert done.returncode == 0, done.stderr
+    assert "CPU operator left out: TypeError: 'NoneType' object is not callable" in lines(done)[0]
+    assert len(lines(done)) == 2 and modules(sources) == []
+
+
 @posix
 def test_machine_without_a_compiler_keeps_what_was_built_elsewhere(setup: Setup, sources: Path, tmp_path: Path) -> None:
     (sources / "external" / "prroi_pool" / "_C.abi3.so").touch()
