@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Integral, Real
+
 import torch
 from torch import Tensor
 
@@ -9,15 +11,24 @@ from prroi_pool.exact import values_can_be_read
 
 _HALF = (torch.float16, torch.bfloat16)
 _DTYPES = (torch.float32, torch.float64, *_HALF)
+BACKENDS = ("auto", "exact", "compiled")
+
+
+def check_backend(backend: str) -> None:
+    """Raises ValueError unless ``backend`` is one of ``BACKENDS``."""
+    if backend not in BACKENDS:
+        raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, not {backend!r}")
 
 
 def check_size(pooled_height: int, pooled_width: int, spatial_scale: float) -> None:
     """Raises ValueError or TypeError unless the output size is positive and the scale positive and finite."""
     for name, value in (("pooled_height", pooled_height), ("pooled_width", pooled_width)):
-        if isinstance(value, bool) or not isinstance(value, (int, torch.SymInt)):
+        if isinstance(value, bool) or not isinstance(value, (Integral, torch.SymInt)):
             raise TypeError(f"{name} must be a whole number of bins, not {value!r}")
         if value < 1:
             raise ValueError(f"{name} must be at least 1, not {value}")
+    if isinstance(spatial_scale, bool) or not isinstance(spatial_scale, (Real, torch.SymInt, torch.SymFloat)):
+        raise TypeError(f"spatial_scale must be a number (1 / stride of the map), not {spatial_scale!r}")
     if not 0 < spatial_scale < float("inf"):
         raise ValueError(f"spatial_scale must be positive and finite (1 / stride of the map), not {spatial_scale!r}")
 
@@ -61,13 +72,13 @@ def check_roi_values(rois: Tensor, images: int) -> None:
     """
     if not _values_can_be_read(rois) or not rois.numel():
         return
-    rois = rois.detach()
     check_finite("rois", rois)
-    index = rois[:, 0]
-    if bool(((index < 0) | (index >= images) | (index != index.floor())).any()):
-        bad = index[(index < 0) | (index >= images) | (index != index.floor())][0].item()
+    index = rois.detach()[:, 0]
+    wrong = (index < 0) | (index >= images) | (index != index.floor())
+    if bool(wrong.any()):
         raise ValueError(
-            f"rois[:, 0] holds the batch index {bad:g}, but features has {images} images: use 0 .. {images - 1}"
+            f"rois[:, 0] holds the batch index {index[wrong][0].item():g}, but features has {images} images: "
+            f"use 0 .. {images - 1}"
         )
 
 

@@ -147,6 +147,7 @@ def values_can_be_read(tensor: Tensor) -> bool:
     """Whether Python may look at values: not while a graph is traced, nor inside ``torch.func`` transforms."""
     return not (
         torch.compiler.is_compiling()
+        or torch.jit.is_tracing()
         or torch.onnx.is_in_onnx_export()
         or torch._C._functorch.is_functorch_wrapped_tensor(tensor)
     )

@@ -7,8 +7,6 @@ from torch import Tensor
 from prroi_pool import checks, compiled
 from prroi_pool.exact import pool_exact, pool_grid_exact
 
-BACKENDS = ("auto", "exact", "compiled")
-
 
 def prroi_pool2d(
     features: Tensor,
@@ -36,16 +34,17 @@ def prroi_pool2d(
         backend: ``compiled`` for the C++ or CUDA operator, ``exact`` for PyTorch operations, ``auto`` for the first
             that fits to the tensors (see ``python -m prroi_pool``).
         check_values: refuse boxes that are not finite or name an image that is not there. On an accelerator the check
-            waits for the device; without it such a box gives NaN.
+            waits for the device. Without it a box that is not finite gives NaN, and the batch index has to be right.
 
     Returns:
         ``(R, C, pooled_height, pooled_width)`` of the features' dtype.
 
     Raises:
         ValueError: a wrong shape, device, batch index, output size, or coordinates that are not finite.
-        TypeError: a wrong dtype.
+        TypeError: a wrong dtype, or a size that is not a whole number.
         RuntimeError: ``backend="compiled"`` where no operator was built for these tensors.
     """
+    checks.check_backend(backend)
     checks.check_size(pooled_height, pooled_width, spatial_scale)
     checks.check_features(features)
     checks.check_rois(rois, features)
@@ -102,8 +101,6 @@ def prroi_pool_grid(
 
 
 def _use_compiled(backend: str, features: Tensor) -> bool:
-    if backend not in BACKENDS:
-        raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, not {backend!r}")
     if backend == "exact":
         return False
     if backend == "compiled":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from prroi_pool.checks import check_size
+from prroi_pool.checks import check_backend, check_size
 from prroi_pool.functional import prroi_pool2d
 
 
@@ -33,6 +33,7 @@ class PrRoIPool2D(nn.Module):
     ) -> None:
         super().__init__()
         check_size(pooled_height, pooled_width, spatial_scale)
+        check_backend(backend)
         self.pooled_height = pooled_height
         self.pooled_width = pooled_width
         self.spatial_scale = float(spatial_scale)
