@@ -190,6 +190,6 @@ def as_net_input(pixels: Tensor) -> Tensor:
     Returns:
         The same shape and type, channels last in memory.
     """
-    mean = pixels.new_tensor(IMAGENET_MEAN).view(1, 3, 1, 1)
-    std = pixels.new_tensor(IMAGENET_STD).view(1, 3, 1, 1)
-    return ((pixels / 255 - mean) / std).contiguous(memory_format=torch.channels_last)
+    spread = pixels.new_tensor(IMAGENET_STD).view(1, 3, 1, 1)
+    shift = pixels.new_tensor(IMAGENET_MEAN).view(1, 3, 1, 1).neg() / spread
+    return torch.addcmul(shift, pixels, 1 / (255 * spread)).contiguous(memory_format=torch.channels_last)

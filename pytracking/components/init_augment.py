@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -20,17 +20,21 @@ class Augmentation:
 
     Attributes:
         flip: mirror left and right.
-        blur_yx: standard deviations of a Gaussian along rows and columns in pixels; None for no blur.
         scale: how many times smaller the content gets.
         rotate: degrees, counter-clockwise as seen.
+        blur_yx: standard deviations of a Gaussian along rows and columns in pixels; None for no blur.
         shift_yx: whole pixels by which the content moves down and right; the target's box with it.
     """
 
     flip: bool = False
-    blur_yx: tuple[float, float] | None = None
     scale: float = 1.0
     rotate: float = 0.0
+    blur_yx: tuple[float, float] | None = None
     shift_yx: tuple[int, int] = (0, 0)
+
+    def __post_init__(self) -> None:
+        if self.rotate and self.blur_yx is not None:
+            raise ValueError("an augmentation rotates or blurs, not both")
 
     def __call__(self, patch: Tensor, output_size: int) -> Tensor:
         """Cut one crop.
@@ -44,8 +48,6 @@ class Augmentation:
         """
         if self.flip:
             patch = patch.flip(-1)
-        if self.blur_yx is not None:
-            patch = _blurred(patch, self.blur_yx)
         if self.scale != 1.0:
             patch = _scaled(patch, self.scale)
         rows, columns = (
@@ -55,6 +57,8 @@ class Augmentation:
         rows, columns = rows.clamp(0, patch.shape[1] - 1), columns.clamp(0, patch.shape[2] - 1)
         if self.rotate:
             return _rotated(patch, self.rotate, rows, columns)
+        if self.blur_yx is not None:
+            return _blurred(patch, self.blur_yx, rows, columns)
         return patch[:, rows[:, None], columns]
 
 
@@ -89,7 +93,7 @@ def augmentations(
     if random_shift > 0:
         reach = output_size * random_shift
         draws = [((torch.rand(2, generator=generator) - 0.5) * reach).trunc().int().tolist() for _ in changes]
-        changes = [_moved(change, y, x) for change, (y, x) in zip(changes, draws, strict=True)]
+        changes = [replace(change, shift_yx=(y, x)) for change, (y, x) in zip(changes, draws, strict=True)]
     return [Augmentation(), *(Augmentation(shift_yx=shift) for shift in shifts), *changes]
 
 
@@ -109,20 +113,25 @@ def drop_channels(features: Tensor, copies: int, probability: float, generator: 
     return features * (kept.to(features) / (1 - probability))
 
 
-def _moved(change: Augmentation, y: int, x: int) -> Augmentation:
-    return Augmentation(change.flip, change.blur_yx, change.scale, change.rotate, (y, x))
+def _blurred(patch: Tensor, sigma_yx: tuple[float, float], rows: Tensor, columns: Tensor) -> Tensor:
+    """Some rows and columns of the blurred patch: separable Gaussian, cut off at two deviations, zeros outside.
+
+    As two matrix products, which take a fraction of the time of convolutions with one channel.
+    """
+    along_rows, along_columns = (
+        _gaussian_rows(places, side, sigma).to(patch)
+        for places, side, sigma in zip((rows, columns), patch.shape[1:], sigma_yx, strict=True)
+    )
+    return along_rows @ (patch @ along_columns.T)
 
 
-def _blurred(patch: Tensor, sigma_yx: tuple[float, float]) -> Tensor:
-    """Separable Gaussian, cut off at two deviations; zeros outside the patch."""
-    planes = patch.unsqueeze(1)
-    for axis, sigma in enumerate(sigma_yx):
-        radius = math.ceil(2 * sigma)
-        taps = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / sigma).square())
-        shape = (1, 1, -1, 1) if axis == 0 else (1, 1, 1, -1)
-        padding = (radius, 0) if axis == 0 else (0, radius)
-        planes = F.conv2d(planes, (taps / taps.sum()).view(shape).to(patch), padding=padding)
-    return planes.squeeze(1)
+def _gaussian_rows(places: Tensor, side: int, sigma: float) -> Tensor:
+    """``(N, side)`` weights of the pixels of a line for the blurred pixels at ``(N,)`` places."""
+    radius = math.ceil(2 * sigma)
+    taps = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, device=places.device) / sigma).square())
+    distance = torch.arange(side, device=places.device) - places[:, None]
+    near = distance.abs() <= radius
+    return torch.where(near, (taps / taps.sum())[distance.clamp(-radius, radius) + radius], 0.0)
 
 
 def _scaled(patch: Tensor, factor: float) -> Tensor:
