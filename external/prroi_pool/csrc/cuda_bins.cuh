@@ -101,14 +101,13 @@ struct Bin {
   Acc weight[kKinds][kSlots];
 };
 
-// Derivatives of bin_weight(axis, k, i) in the box's coordinates: `hat` is the derivative of the integral, the edges
-// k and k + 1 follow low and high in the ratio of their distances, and the bin's size follows both.
-PRROI_HD void bin_weight_slopes(const Axis& axis, int k, int i, double scale, double* low, double* high) {
-  const double begin = hat(axis.edge(k) - i), end = hat(axis.edge(k + 1) - i), weight = bin_weight(axis, k, i);
-  const double at_begin = static_cast<double>(k) / axis.bins, at_end = static_cast<double>(k + 1) / axis.bins;
-  const double unit = scale / axis.size;
-  *low = unit * ((end - weight) * (1 - at_end) - (begin - weight) * (1 - at_begin));
-  *high = unit * ((end - weight) * at_end - (begin - weight) * at_begin);
+// Derivatives of bin_weight(axis, k, i) in the coordinates of the box, whose distances the edges k and k + 1 divide.
+PRROI_HD void bin_box_slopes(const Axis& axis, int k, int i, double scale, double* low, double* high) {
+  const double first = static_cast<double>(k) / axis.bins, last = static_cast<double>(k + 1) / axis.bins;
+  double in_first, in_last;
+  bin_edge_slopes(axis, k, i, &in_first, &in_last);
+  *low = scale * (in_first * (1 - first) + in_last * (1 - last));
+  *high = scale * (in_first * first + in_last * last);
 }
 
 template <typename Acc, int kKinds>
@@ -120,7 +119,7 @@ PRROI_DEVICE void fill_slot(const Axis& axis, int k, int cells, double scale, in
   double weight[3] = {0, 0, 0};
   if (position >= 0) {
     weight[0] = bin_weight(axis, k, first + position);
-    if (kKinds == 3) bin_weight_slopes(axis, k, first + position, scale, &weight[1], &weight[2]);
+    if (kKinds == 3) bin_box_slopes(axis, k, first + position, scale, &weight[1], &weight[2]);
   }
   PRROI_UNROLL
   for (int kind = 0; kind < kKinds; ++kind) bin.weight[kind][slot] = static_cast<Acc>(weight[kind]);
