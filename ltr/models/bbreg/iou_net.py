@@ -74,8 +74,9 @@ class AtomIoUNet(nn.Module):
         rois = rois_of(boxes_xywh[:, None])
         layer2, layer3 = layer2.to(rois.dtype), layer3.to(rois.dtype)
         bins3, bins4 = REFERENCE_BINS
-        pooled3 = prroi_pool2d(self.conv3_1r(layer2), rois, bins3, bins3, 1 / STRIDES[0])
-        pooled4 = prroi_pool2d(self.conv4_1r(layer3), rois, bins4, bins4, 1 / STRIDES[1])
+        # Looking at the boxes' values would make every call wait for the device.
+        pooled3 = prroi_pool2d(self.conv3_1r(layer2), rois, bins3, bins3, 1 / STRIDES[0], check_values=False)
+        pooled4 = prroi_pool2d(self.conv4_1r(layer3), rois, bins4, bins4, 1 / STRIDES[1], check_values=False)
         both = torch.cat([self.fc3_1r(pooled3), pooled4], 1)
         return self.fc34_3r(both), self.fc34_4r(both)
 
@@ -111,7 +112,7 @@ class AtomIoUNet(nn.Module):
         for vector, level, bins, stride, block in zip(
             modulation, features, TEST_BINS, STRIDES, (self.fc3_rt, self.fc4_rt), strict=True
         ):
-            pooled = prroi_pool2d(level, rois, bins, bins, 1 / stride)
+            pooled = prroi_pool2d(level, rois, bins, bins, 1 / stride, check_values=False)
             per_box = vector.repeat(batch // vector.shape[0], 1, 1, 1).repeat_interleave(count, 0)
             hidden.append(block(pooled * per_box))
         return self.iou_predictor(torch.cat(hidden, 1)).reshape(batch, count)

@@ -29,7 +29,8 @@ class PoolInitializer(nn.Module):
         images, sequences = features.shape[:2]
         maps = self.filter_conv(features.flatten(0, 1))
         rois = rois_of(boxes_xywh.flatten(0, 1)[:, None])
-        pooled = prroi_pool2d(maps, rois.to(maps.dtype), self.filter_size, self.filter_size, 1 / self.stride)
+        size = (self.filter_size, self.filter_size)
+        pooled = prroi_pool2d(maps, rois, *size, 1 / self.stride, check_values=False)
         return pooled.unflatten(0, (images, sequences)).mean(0)
 
 

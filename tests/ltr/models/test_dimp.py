@@ -116,24 +116,46 @@ TOLERANCE = {torch.float32: 2e-5, torch.bfloat16: 0.2}  # of a random net, whose
 def test_a_net_prepared_for_tracking_gives_the_same(
     builder: Callable[[], DiMPNet], dtype: torch.dtype, fill_by_recipe: Callable[[nn.Module], nn.Module]
 ) -> None:
-    def results(net: DiMPNet) -> list[Tensor]:
-        maps = net.backbone(normalised_image()[..., :144, :176])
-        features = net.classification_features(maps["layer3"])[None]
-        modulation, levels = net.iou_modulation(maps, box), net.iou_features(maps)
-        start = net.initial_filter(features, box[None])
-        rated = net.predict_iou_with_gradient(modulation, levels, box[None] + torch.arange(10.0)[:, None])
-        return [features, start, net.classify(start, features), *modulation, *levels, *rated]
-
-    box = torch.tensor([[40.0, 50.0, 60.0, 48.0]])
     net = fill_by_recipe(builder()).eval()
     assert isinstance(net, DiMPNet)
-    expected = results(net)
+    image = normalised_image()
+    # The first call decides how weights are laid out; other sizes, batches and numbers of boxes must do as well.
+    inputs = [(image[..., :96, :96], 10), (image[..., :144, :176].expand(3, -1, -1, -1), 4)]
+    expected = [frame_results(net, *one) for one in inputs]
     prepare_for_tracking(net, dtype)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in net.feature_extractor.modules())
     assert not any(parameter.requires_grad for parameter in net.parameters())
-    for values, other in zip(results(net), expected, strict=True):
-        assert values.dtype == torch.float32 and values.shape == other.shape
-        assert (values - other).norm() <= TOLERANCE[dtype] * other.norm()
+    for one, others in zip(inputs, expected, strict=True):
+        for values, other in zip(frame_results(net, *one), others, strict=True):
+            assert values.dtype == torch.float32 and values.shape == other.shape
+            assert (values - other).norm() <= TOLERANCE[dtype] * other.norm()
+
+
+def frame_results(net: DiMPNet, images: Tensor, boxes: int) -> list[Tensor]:
+    """All that a tracker asks of a net."""
+    box = torch.tensor([20.0, 30.0, 60.0, 48.0], device=images.device).expand(len(images), 4)
+    proposals = box[:, None] + torch.arange(boxes, device=images.device)[:, None]
+    maps = net.backbone(images)
+    features = net.classification_features(maps["layer3"])[:, None]
+    modulation, levels = net.iou_modulation(maps, box), net.iou_features(maps)
+    start = net.initial_filter(features, box[:, None])
+    found = net.optimize_filter(start, features, box[:, None], 2).filter
+    rated = net.predict_iou_with_gradient(modulation, levels, proposals)
+    return [features, start, found, net.classify(found, features), *modulation, *levels, *rated]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
+@torch.no_grad()
+def test_a_prepared_net_on_a_gpu(dtype: torch.dtype, fill_by_recipe: Callable[[nn.Module], nn.Module]) -> None:
+    net = fill_by_recipe(dimp18()).eval()
+    assert isinstance(net, DiMPNet)
+    image = normalised_image()
+    expected = frame_results(net, image, 10)
+    prepare_for_tracking(net.to("cuda"), dtype)
+    for values, other in zip(frame_results(net, image.to("cuda"), 10), expected, strict=True):
+        assert values.dtype == torch.float32
+        assert (values.cpu() - other).norm() <= TOLERANCE[torch.bfloat16] * other.norm()  # TF32 is on by default
 
 
 @pytest.mark.parametrize(
