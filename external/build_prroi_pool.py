@@ -228,7 +228,7 @@ def most() -> str:
         find_toolkit(torch)
     except Missing:
         return "cpu"
-    return "cuda" if Path(SOURCES, "cuda.cu").is_file() else "cpu"
+    return "cuda"
 
 
 if __name__ == "__main__":

@@ -16,9 +16,11 @@ import find_cuda
 import pytest
 from find_cuda import Missing, Toolkit, Torch, find_toolkit
 
+pytest.importorskip("setuptools", minversion="77")
+build_prroi_pool = pytest.importorskip("build_prroi_pool")
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 TORCH = Torch(Path("torch"), "2.15.0+cu132", "13.2")
-pytest.importorskip("setuptools", minversion="77")
 posix = pytest.mark.skipif(os.name == "nt", reason="the programs that are played here are shell scripts")
 
 
@@ -157,6 +159,29 @@ def test_nvcc_of_this_machine_is_found() -> None:
     found = find_toolkit(torch)
     assert Path(found.runtime()).is_file()
     assert found.architectures()
+
+
+@pytest.mark.parametrize(
+    ("torch", "cuda", "compiler", "most"),
+    [(True, True, True, "cuda"), (True, False, True, "cpu"), (True, True, False, "none"), (False, True, True, "none")],
+)
+def test_most_that_can_be_built(
+    torch: bool, cuda: bool, compiler: bool, most: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CI demands what this names, and no more."""
+
+    def found(there: bool) -> Callable[..., object]:
+        def find(*_: object) -> object:
+            if not there:
+                raise Missing("it", "get it")
+            return TORCH
+
+        return find
+
+    monkeypatch.setattr(build_prroi_pool, "find_torch", found(torch))
+    monkeypatch.setattr(build_prroi_pool, "find_toolkit", found(cuda))
+    monkeypatch.setattr(shutil, "which", lambda name: name if compiler else None)
+    assert build_prroi_pool.most() == most
 
 
 # --- which GPUs ------------------------------------------------------------------------------------------------
