@@ -11,6 +11,8 @@ from ltr.models.layers.normalization import at_least_float32
 from ltr.ops.rois import rois_of
 from prroi_pool import prroi_pool2d
 
+Pair = tuple[Tensor, Tensor]  # one for each level of the backbone
+
 STRIDES = (8, 16)
 REFERENCE_BINS, TEST_BINS = (3, 1), (5, 3)
 
@@ -60,7 +62,7 @@ class AtomIoUNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
                 nn.init.zeros_(module.get_parameter("bias"))
 
-    def modulation(self, layer2: Tensor, layer3: Tensor, boxes_xywh: Tensor) -> tuple[Tensor, Tensor]:
+    def modulation(self, layer2: Tensor, layer3: Tensor, boxes_xywh: Tensor) -> Pair:
         """Modulation vectors of targets.
 
         Args:
@@ -80,7 +82,7 @@ class AtomIoUNet(nn.Module):
         both = torch.cat([self.fc3_1r(pooled3), pooled4], 1)
         return self.fc34_3r(both), self.fc34_4r(both)
 
-    def features(self, layer2: Tensor, layer3: Tensor) -> tuple[Tensor, Tensor]:
+    def features(self, layer2: Tensor, layer3: Tensor) -> Pair:
         """Maps of test images from which boxes are pooled.
 
         Args:
@@ -93,9 +95,7 @@ class AtomIoUNet(nn.Module):
         maps3, maps4 = self.conv3_2t(self.conv3_1t(layer2)), self.conv4_2t(self.conv4_1t(layer3))
         return at_least_float32(maps3).contiguous(), at_least_float32(maps4).contiguous()
 
-    def predict_iou(
-        self, modulation: tuple[Tensor, Tensor], features: tuple[Tensor, Tensor], boxes_xywh: Tensor
-    ) -> Tensor:
+    def predict_iou(self, modulation: Pair, features: Pair, boxes_xywh: Tensor) -> Tensor:
         """Predicted overlaps, differentiable in every argument.
 
         Args:
@@ -105,7 +105,11 @@ class AtomIoUNet(nn.Module):
 
         Returns:
             ``(B, N)``. The net is trained with ``2 IoU - 1``.
+
+        Raises:
+            ValueError: numbers of images that do not fit to each other.
         """
+        _check_images(modulation, features, boxes_xywh)
         batch, count = boxes_xywh.shape[:2]
         rois = rois_of(boxes_xywh)
         hidden = []
@@ -117,16 +121,14 @@ class AtomIoUNet(nn.Module):
             hidden.append(block(pooled * per_box))
         return self.iou_predictor(torch.cat(hidden, 1)).reshape(batch, count)
 
-    def predict_iou_with_gradient(
-        self, modulation: tuple[Tensor, Tensor], features: tuple[Tensor, Tensor], boxes_xywh: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def predict_iou_with_gradient(self, modulation: Pair, features: Pair, boxes_xywh: Tensor) -> Pair:
         """Predicted overlaps and their gradient in the boxes, in closed form: no graph is recorded or needed.
 
         Pooling is linear in the map and the head is piecewise linear, so that the gradient is the head's weights taken
         backwards to the bins, times the derivative of the bins in the four coordinates. For evaluation mode.
 
         Args:
-            modulation: two tensors ``(S, C, 1, 1)``.
+            modulation: two tensors ``(S, C, 1, 1)``, one vector for each image.
             features: of :meth:`features`, S images.
             boxes_xywh: ``(S, N, 4)`` float32 in crop pixels. A box that is not finite gets NaN, and the others their
                 numbers.
@@ -136,9 +138,11 @@ class AtomIoUNet(nn.Module):
 
         Raises:
             RuntimeError: the net is in training mode.
+            ValueError: numbers of images that do not fit to each other.
         """
         if self.training:
             raise RuntimeError("the closed-form box gradient is that of evaluation mode: call eval() first")
+        _check_images(modulation, features, boxes_xywh)
         finite = boxes_xywh.isfinite().all(-1)
         boxes = torch.where(finite[..., None], boxes_xywh, 0.0)
         blocks = (self.fc3_rt, self.fc4_rt)
@@ -156,3 +160,14 @@ class AtomIoUNet(nn.Module):
             gradient = gradient + pool.box_gradient(back)
         overlap = overlap.reshape(finite.shape).masked_fill(~finite, torch.nan)
         return overlap, gradient.masked_fill(~finite[..., None], torch.nan)
+
+
+def _check_images(modulation: Pair, features: Pair, boxes_xywh: Tensor) -> None:
+    if boxes_xywh.dim() != 3 or boxes_xywh.shape[2] != 4:
+        raise ValueError(f"boxes_xywh must be (images, boxes, 4), not {tuple(boxes_xywh.shape)}")
+    images = boxes_xywh.shape[0]
+    if any(level.shape[0] != images for level in features):
+        raise ValueError(f"boxes_xywh are of {images} images, but the features of {features[0].shape[0]}")
+    targets = modulation[0].shape[0]
+    if images % max(targets, 1):
+        raise ValueError(f"{targets} modulation vectors cannot be shared by {images} images")

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from ltr.models.target_classifier.features import classification_features
 from ltr.models.target_classifier.initializer import PoolInitializer, ZeroInitializer
-from ltr.models.target_classifier.optimizer import FilterIterates, FilterOptimizer
+from ltr.models.target_classifier.optimizer import FilterIterates, FilterOptimizer, check_samples
 from ltr.ops.filters import apply_filter
 
 INITIALIZERS = ("prpool", "zero")
@@ -62,6 +62,7 @@ class TargetClassifier(nn.Module):
 
     def initial_filter(self, features: Tensor, boxes_xywh: Tensor) -> Tensor:
         """``(T, S, C, h, w)`` features and ``(T, S, 4)`` boxes to the initializer's filter ``(S, C, k, k)``."""
+        check_samples(features, boxes_xywh)
         return self.filter_initializer(features, boxes_xywh)
 
     def optimize(

@@ -133,7 +133,11 @@ class FilterOptimizer(nn.Module):
             num_iter: iterations n.
             sample_weight: ``(T,)`` or ``(T, S)`` weights of the samples; None for ``1 / T`` each.
             compute_losses: whether losses are returned.
+
+        Raises:
+            ValueError: shapes that do not fit to each other.
         """
+        check_samples(features, boxes_xywh, sample_weight)
         idle = num_iter == 0 and not compute_losses
         if self.method == "none" or idle:
             return FilterIterates(target_filter, [target_filter], [])
@@ -172,3 +176,19 @@ class FilterOptimizer(nn.Module):
         curvature = (slope * scores).square().sum((0, 2, 3)) + regularization * squared
         length = learned * squared / curvature.clamp(min=LEAST_CURVATURE)
         return length[:, None, None, None] * gradient, length[:, None, None] * scores
+
+
+def check_samples(features: Tensor, boxes_xywh: Tensor, sample_weight: Tensor | None = None) -> None:
+    """Raises ValueError unless features ``(T, S, C, h, w)``, boxes ``(T, S, 4)`` and weights fit to each other."""
+    if features.dim() != 5:
+        raise ValueError(f"features must be (images, sequences, C, h, w), not {tuple(features.shape)}")
+    images, sequences = features.shape[:2]
+    if boxes_xywh.shape != (images, sequences, 4):
+        raise ValueError(
+            f"boxes_xywh must be ({images}, {sequences}, 4), as the features are of {images} images of "
+            f"{sequences} sequences, not {tuple(boxes_xywh.shape)}"
+        )
+    if sample_weight is not None and sample_weight.shape not in ((images,), (images, sequences)):
+        raise ValueError(
+            f"sample_weight must be ({images},) or ({images}, {sequences}), not {tuple(sample_weight.shape)}"
+        )

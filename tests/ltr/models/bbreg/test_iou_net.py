@@ -193,6 +193,14 @@ def test_training_mode_has_no_closed_form(fill_by_recipe: Filler, inputs: tuple[
         small_net(fill_by_recipe).train().predict_iou_with_gradient(*inputs, golden("proposals"))
 
 
+def test_images_that_do_not_fit_are_refused(net: AtomIoUNet, inputs: tuple[Pair, Pair]) -> None:
+    for rate in (net.predict_iou, net.predict_iou_with_gradient):
+        with pytest.raises(ValueError, match=r"must be \(images, boxes, 4\), not \(5, 4\)"):
+            rate(*inputs, golden("proposals")[0])
+        with pytest.raises(ValueError, match="boxes_xywh are of 1 images, but the features of 2"):
+            rate(*inputs, golden("proposals")[:1])
+
+
 class Rating(nn.Module):
     """The closed form as a module, for export."""
 

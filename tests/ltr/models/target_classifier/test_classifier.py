@@ -133,3 +133,14 @@ def test_full_width(fill_by_recipe: Filler) -> None:
     close(torch.cat(found.losses), torch.from_numpy(FULL["losses"]))
     norms = [iterate.double().norm().item() for iterate in found.iterates]
     np.testing.assert_allclose(norms, FULL["iterate_norms"], rtol=1e-5)
+
+
+def test_samples_that_do_not_fit_are_refused(net: TargetClassifier) -> None:
+    features, boxes = golden("train_backbone_feat"), golden("train_bb")
+    start = torch.zeros(2, 8, 4, 4)
+    with pytest.raises(ValueError, match=r"features must be \(images, sequences, C, h, w\), not \(2, 8, 18, 18\)"):
+        net.initial_filter(features[0], boxes)
+    with pytest.raises(ValueError, match=r"boxes_xywh must be \(3, 2, 4\).*not \(2, 4\)"):
+        net.initial_filter(features, boxes[0])
+    with pytest.raises(ValueError, match=r"sample_weight must be \(3,\) or \(3, 2\), not \(2,\)"):
+        net.optimize(start, features, boxes, 1, torch.ones(2))
