@@ -1,4 +1,4 @@
-"""The compiled operators: loading them, and what PyTorch has to know about them beside their kernels.
+"""The compiled operators: which of them are there, when they serve, and the call.
 
 ``_C`` holds the schema and the CPU kernels, ``_C_cuda`` the CUDA kernels. Either may be missing: pooling then takes
 the exact path, and :func:`status` and :func:`require` say why.
@@ -7,15 +7,13 @@ the exact path, and :func:`status` and :func:`require` say why.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from prroi_pool.exact import pool_exact
+from prroi_pool import operators
 
 BUILD_COMMAND = "python setup.py build_ext --inplace"
 _HALF = (torch.float16, torch.bfloat16)
@@ -58,76 +56,42 @@ def status() -> list[BackendStatus]:
 
 
 def serves(features: Tensor) -> bool:
-    """Whether there is a kernel for these features, and nothing under way that only the exact path can do.
+    """Whether there is a kernel for these features, and nothing is under way that the exact path does better.
 
-    That is forward-mode differentiation, and an export, whose result must not need our operators.
+    That is an export, whose result must not need our operators, and what the operators cannot do at all.
     """
-    exporting = torch.compiler.is_exporting() or torch.onnx.is_in_onnx_export()
-    return _MISSING.get(features.device.type) == "" and not exporting and forward_ad._current_level < 0
+    if _MISSING.get(features.device.type) != "" or _obstacle():
+        return False
+    return not (torch.compiler.is_exporting() or torch.onnx.is_in_onnx_export())
 
 
 def require(features: Tensor) -> None:
-    """Raises RuntimeError unless there is a kernel for the device of ``features``."""
+    """Raises RuntimeError unless there is a kernel for the device of ``features``, and it can be used now."""
     device = features.device.type
     if device not in _MISSING:
         raise RuntimeError(f'backend="compiled" has no operator for {device}: use backend="exact"')
     if _MISSING[device]:
         raise RuntimeError(f'backend="compiled": {_MISSING[device]}. Build it: {BUILD_COMMAND}')
+    if _obstacle():
+        raise RuntimeError(f'backend="compiled" does not work with {_obstacle()}: use backend="auto" or "exact"')
+
+
+def _obstacle() -> str:
+    """What is under way that only the exact path can do, or nothing."""
+    if forward_ad._current_level >= 0:
+        return "forward-mode differentiation"
+    if torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active():
+        return "torch.func inside torch.compile"
+    return ""
 
 
 def pool(features: Tensor, rois: Tensor, pooled_height: int, pooled_width: int, spatial_scale: float) -> Tensor:
     """The pooling of :func:`prroi_pool.prroi_pool2d` by the compiled operator, without checks of shapes."""
-    op = torch.ops.prroi_pool.pool
     if features.device.type == "cpu" and features.dtype in _HALF:
-        pooled = op(features.float(), rois.float(), pooled_height, pooled_width, spatial_scale)
+        pooled = operators.pool(features.float(), rois.float(), pooled_height, pooled_width, spatial_scale)
         return pooled.to(features.dtype)
-    return op(features, rois, pooled_height, pooled_width, spatial_scale)
-
-
-def _pool_fake(features: Tensor, rois: Tensor, pooled_height: int, pooled_width: int, scale: float) -> Tensor:
-    return features.new_empty((rois.shape[0], features.shape[1], pooled_height, pooled_width))
-
-
-def _backward_features_fake(grad: Tensor, rois: Tensor, images: int, height: int, width: int, scale: float) -> Tensor:
-    return grad.new_empty((images, grad.shape[1], height, width))
-
-
-def _backward_rois_fake(grad: Tensor, features: Tensor, rois: Tensor, scale: float) -> Tensor:
-    return rois.new_empty(rois.shape)
-
-
-def _setup_context(ctx: Any, inputs: tuple, output: Tensor) -> None:
-    features, rois, ctx.pooled_height, ctx.pooled_width, ctx.scale = inputs
-    ctx.save_for_backward(features, rois)
-
-
-def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    features, rois = ctx.saved_tensors
-    if torch.is_grad_enabled():  # create_graph=True
-
-        def exact(features: Tensor, rois: Tensor) -> Tensor:
-            return pool_exact(features, rois, ctx.pooled_height, ctx.pooled_width, ctx.scale)
-
-        return (*torch.func.vjp(exact, features, rois)[1](grad), None, None, None)
-    grad_features = grad_rois = None
-    if ctx.needs_input_grad[0]:
-        images, _, height, width = features.shape
-        grad_features = torch.ops.prroi_pool.pool_backward_features(grad, rois, images, height, width, ctx.scale)
-    if ctx.needs_input_grad[1]:
-        grad_rois = torch.ops.prroi_pool.pool_backward_rois(grad, features, rois, ctx.scale)
-    return grad_features, grad_rois, None, None, None
-
-
-def _register() -> None:
-    fakes: dict[str, Callable[..., Tensor]] = {
-        "pool": _pool_fake,
-        "pool_backward_features": _backward_features_fake,
-        "pool_backward_rois": _backward_rois_fake,
-    }
-    for name, fake in fakes.items():
-        torch.library.register_fake(f"prroi_pool::{name}", fake)
-    torch.library.register_autograd("prroi_pool::pool", _backward, setup_context=_setup_context)
+    return operators.pool(features, rois, pooled_height, pooled_width, spatial_scale)
 
 
 if not _MISSING["cpu"]:
-    _register()
+    operators.register()

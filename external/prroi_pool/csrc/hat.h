@@ -30,6 +30,11 @@ PRROI_HD Axis make_axis(double low, double high, double scale, int bins) {
   return {low * scale, extent > 0 ? extent / bins : 0.0, bins};
 }
 
+// Without fmin and fmax, which are calls where NaN has to be looked after; here NaN gives the lower limit.
+PRROI_HD double clamp(double value, double lower, double upper) {
+  return value > lower ? (value < upper ? value : upper) : lower;
+}
+
 // Value of the hat function at distance t from its cell.
 PRROI_HD double hat(double t) {
   const double distance = fabs(t);
@@ -42,7 +47,7 @@ PRROI_HD double hat(double t) {
 PRROI_HD double bin_weight(const Axis& axis, int bin, int i) {
   if (!(axis.size > 0)) return 0;
   const double first = axis.edge_from(bin, i), last = axis.edge_from(bin + 1, i);
-  const double a = fmin(fmax(first, -1.0), 1.0), b = fmin(fmax(last, -1.0), 1.0);
+  const double a = clamp(first, -1, 1), b = clamp(last, -1, 1);
   const double share = first > -1 && last < 1 ? 1.0 : (b - a) / axis.size;
   if (a * b < 0) return share - (a * a + b * b) / (2 * axis.size);
   return share * (1 - 0.5 * fabs(a + b));
@@ -72,8 +77,10 @@ PRROI_HD void bin_edge_slopes(const Axis& axis, int bin, int i, double* in_first
 // First and last cell of a map of `cells` cells whose hat function reaches into [low, high]; first > last if none.
 // The limits are applied before the conversion to int, which a box of 1e12 cells would overflow.
 PRROI_HD void touched_cells(double low, double high, int cells, int* first, int* last) {
-  *first = static_cast<int>(fmin(fmax(floor(low), 0.0), static_cast<double>(cells)));
-  *last = static_cast<int>(fmin(fmax(ceil(high), -1.0), static_cast<double>(cells - 1)));
+  const double limited = clamp(high, -1, cells - 1);
+  *first = static_cast<int>(clamp(low, 0, cells));
+  *last = static_cast<int>(limited);
+  if (limited > *last) ++*last;
 }
 
 }  // namespace prroi

@@ -15,7 +15,7 @@ STABLE_TORCH_LIBRARY(prroi_pool, m) {
 }
 
 PyMODINIT_FUNC PyInit__C(void) {
-  static PyModuleDef module = {
-      PyModuleDef_HEAD_INIT, "_C", "Operators of Precise RoI pooling.", -1, nullptr, nullptr, nullptr, nullptr, nullptr};
+  static PyModuleDef module = {PyModuleDef_HEAD_INIT, "_C",    "Operators of Precise RoI pooling.", -1, nullptr,
+                               nullptr,               nullptr, nullptr,                             nullptr};
   return PyModule_Create(&module);
 }

@@ -1,10 +1,14 @@
-// What the CPU kernels know about the boxes: which cells of the map each bin touches, and how much each cell counts.
+// What the CPU kernels know of the boxes: which cells of the map each bin touches, and how much each cell counts.
 #pragma once
 
 #include <torch/csrc/stable/ops.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
+#include <sstream>
+#include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "hat.h"
@@ -20,8 +24,8 @@ struct Range {
 // One box along one axis. Its cells are counted from the cell `first` of the map.
 template <typename T>
 struct Side {
-  int first;
-  int cells;
+  int64_t first;
+  int64_t cells;
   const Range* touched;  // by each bin, in the order of the bins
   const T* weights;      // mean of every cell's hat function over every bin
   const double* slopes;  // the derivatives of each weight in the lower and in the upper edge of the box
@@ -49,14 +53,17 @@ class Sides {
       int from = 0, to = -1;
       if (cells > 0) touched_cells(axis.edge(k), axis.edge(k + 1), pixels_, &from, &to);
       from = std::min(std::max(from - first, 0), cells);
-      touched_.push_back({from, std::max(from, std::min(to + 1 - first, cells))});
+      to = std::max(from, std::min(to + 1 - first, cells));
+      touched_.push_back({from, to});
+      touches_ += to - from;
     }
   }
 
   void compute_weights(bool with_slopes) {
     weights_.assign(size_, T(0));
     slopes_.assign(with_slopes ? 2 * size_ : 0, 0.0);
-    torch::stable::parallel_for(0, static_cast<int64_t>(boxes_.size()), 256 / bins_ + 1, [&](int64_t begin, int64_t end) {
+    const int64_t count = static_cast<int64_t>(boxes_.size());
+    torch::stable::parallel_for(0, count, 256 / bins_ + 1, [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) compute_weights_of(r);
     });
   }
@@ -66,12 +73,8 @@ class Sides {
     return {box.first, box.cells, &touched_[r * bins_], weights_.data() + box.offset, slopes_.data() + 2 * box.offset};
   }
 
-  // Cells that the bins of all boxes touch, for an estimate of the work.
-  int64_t touched_cells_of_all() const {
-    int64_t sum = 0;
-    for (const Range& range : touched_) sum += range.end - range.begin;
-    return sum;
-  }
+  // How many cells the bins of all boxes touch, one by one: a measure of the work.
+  int64_t touches() const { return touches_; }
 
  private:
   struct Box {
@@ -88,25 +91,61 @@ class Sides {
       const double lower = static_cast<double>(k) / bins_, upper = static_cast<double>(k + 1) / bins_;
       for (int i = range.begin; i < range.end; ++i) {
         const int cell = box.first + i;
-        const double weight = bin_weight(box.axis, k, cell);
-        const int64_t at = box.offset + (bin_stride_ ? static_cast<int64_t>(i) * bin_stride_ + k
-                                                     : static_cast<int64_t>(k) * box.cells + i);
-        weights_[at] = static_cast<T>(weight);
+        const int64_t in_box = bin_stride_ ? static_cast<int64_t>(i) * bin_stride_ + k
+                                           : static_cast<int64_t>(k) * box.cells + i;
+        const int64_t at = box.offset + in_box;
+        weights_[at] = static_cast<T>(bin_weight(box.axis, k, cell));
         if (slopes_.empty()) continue;
-        const double begin = (weight - hat(box.axis.edge(k) - cell)) / box.axis.size;
-        const double end = (hat(box.axis.edge(k + 1) - cell) - weight) / box.axis.size;
-        slopes_[2 * at] = begin * (1 - lower) + end * (1 - upper);
-        slopes_[2 * at + 1] = begin * lower + end * upper;
+        double first, last;  // the edges of the bin, which the edges of the box move in proportion
+        bin_edge_slopes(box.axis, k, cell, &first, &last);
+        slopes_[2 * at] = first * (1 - lower) + last * (1 - upper);
+        slopes_[2 * at + 1] = first * lower + last * upper;
       }
     }
   }
 
   int bins_, pixels_, padding_, bin_stride_;
-  int64_t size_ = 0;
+  int64_t size_ = 0, touches_ = 0;
   std::vector<Box> boxes_;
   std::vector<Range> touched_;
   std::vector<T> weights_;
   std::vector<double> slopes_;
+};
+
+// The boxes of the operators' argument `rois`, (count, 5) contiguous.
+template <typename T>
+class Boxes {
+ public:
+  // Throws if a value is not finite or an image not one of 0 .. images - 1.
+  Boxes(const T* rois, int64_t count, int64_t images, double scale, Sides<T> x_sides, Sides<T> y_sides,
+        bool with_slopes = false)
+      : x(std::move(x_sides)), y(std::move(y_sides)) {
+    for (int64_t r = 0; r < count; ++r, rois += 5) {
+      check(rois, images);
+      image.push_back(static_cast<int64_t>(rois[0]));
+      x.add(rois[1], rois[3], scale);
+      y.add(rois[2], rois[4], scale);
+    }
+    x.compute_weights(with_slopes);
+    y.compute_weights(with_slopes);
+  }
+
+  int64_t count() const { return static_cast<int64_t>(image.size()); }
+
+  std::vector<int64_t> image;
+  Sides<T> x, y;
+
+ private:
+  static void check(const T* roi, int64_t images) {
+    for (int k = 0; k < 5; ++k)
+      if (!std::isfinite(roi[k]))
+        throw std::runtime_error("rois holds NaN or infinite values: check the boxes before pooling");
+    if (roi[0] >= 0 && roi[0] < images && roi[0] == std::floor(roi[0])) return;
+    std::ostringstream message;
+    message << "rois[:, 0] holds the batch index " << roi[0] << ", but features has " << images << " images: use 0 .. "
+            << images - 1;
+    throw std::runtime_error(message.str());
+  }
 };
 
 }  // namespace prroi

@@ -1,0 +1,254 @@
+// The CPU kernels of Precise RoI pooling: objects whose run<N>(begin, end) does a range of units of work, with vectors
+// of N values.
+//
+// The map is read where a box touches it, and only there. A bin's value is separable: the rows of a bin are averaged
+// first, all columns at a time, and then the columns. Eight channels are handled together, so that a weight that is
+// loaded serves eight times. No two units write to the same address, and the order of every sum is fixed within one
+// unit: results have the same bits for any number of threads.
+#pragma once
+
+#include <torch/csrc/stable/tensor.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "cpu_boxes.h"
+#include "cpu_lanes.h"
+
+namespace prroi {
+
+constexpr int kGroup = 8;           // channels handled together
+constexpr int kBlock = 4 * kGroup;  // channels whose contributions to a box's gradient are summed in T, not double
+
+inline int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// The maps (images, channels, height, width), as pointers to planes.
+template <typename T>
+class Maps {
+ public:
+  explicit Maps(const torch::stable::Tensor& features)
+      : channels(features.size(1)),
+        height(features.size(2)),
+        width(features.size(3)),
+        area_(height * width),
+        data_(features.const_data_ptr<T>()),
+        last_(features.size(0) * channels - 1) {
+    if (last_ < 0) return;
+    copy_.assign(area_ + kPadding<T>, T(0));
+    std::copy_n(data_ + last_ * area_, area_, copy_.begin());
+  }
+
+  // Vectors may be read beyond the end of a row. The last plane is a copy with room behind it, as the tensor has none.
+  const T* plane(int64_t image, int64_t channel) const {
+    const int64_t index = image * channels + channel;
+    return index == last_ ? copy_.data() : data_ + index * area_;
+  }
+
+  const int64_t channels, height, width;
+
+ private:
+  int64_t area_;
+  const T* data_;
+  int64_t last_;
+  std::vector<T> copy_;
+};
+
+// Forward. A unit of work is a group of channels at one box; the boxes of a group follow each other.
+template <typename T>
+struct Forward {
+  const Maps<T>& maps;
+  const Boxes<T>& boxes;
+  int64_t ph, pw, bin_stride;
+  T* out;
+
+  template <int N>
+  PRROI_INLINE void run(int64_t begin, int64_t end) const {
+    std::vector<T> rows, pooled(kGroup * ph * pw + N);
+    for (int64_t n = begin; n < end; ++n) {
+      const int64_t channel = n / boxes.count() * kGroup, r = n % boxes.count();
+      const Side<T> x = boxes.x.side(r), y = boxes.y.side(r);
+      const int64_t valid = std::min<int64_t>(kGroup, maps.channels - channel);
+      const T* planes[kGroup];
+      for (int c = 0; c < kGroup; ++c)  // where channels are missing, the last one again
+        planes[c] = maps.plane(boxes.image[r], channel + std::min<int64_t>(c, valid - 1));
+      rows.resize(kGroup * ph * x.cells);
+      average_rows<N>(planes, x, y, rows.data());
+      average_columns<N>(rows.data(), x, pooled.data());
+      std::copy_n(pooled.data(), valid * ph * pw, out + (r * maps.channels + channel) * ph * pw);
+    }
+  }
+
+  // rows[channel][bin in y][cell in x]
+  template <int N>
+  PRROI_INLINE void average_rows(const T* const* planes, const Side<T>& x, const Side<T>& y, T* rows) const {
+    for (int64_t j = 0; j < x.cells; j += N)
+      for (int64_t p = 0; p < ph; ++p) {
+        Lanes<T, N> sum[kGroup] = {};
+        for (int64_t i = y.touched[p].begin; i < y.touched[p].end; ++i) {
+          const T weight = y.weights[p * y.cells + i];
+          const int64_t at = (y.first + i) * maps.width + x.first + j;
+          for (int c = 0; c < kGroup; ++c) sum[c] += weight * lanes_at<N>(planes[c] + at);
+        }
+        for (int c = 0; c < kGroup; ++c) lanes_at<N>(rows + (c * ph + p) * x.cells + j) = sum[c];
+      }
+  }
+
+  // pooled[channel][bin in y][bin in x]: the rows of all channels alike, the bins in x as lanes. Where these are fewer
+  // than the lanes, what is written behind them is overwritten by the next row.
+  template <int N>
+  PRROI_INLINE void average_columns(const T* rows, const Side<T>& x, T* pooled) const {
+    for (int64_t row = 0; row < kGroup * ph; row += kGroup)
+      for (int64_t bin = 0; bin < pw; bin += N) {
+        const int64_t q = std::max<int64_t>(0, std::min(bin, pw - N));
+        const int64_t last = std::min(q + N, pw) - 1;
+        Lanes<T, N> sum[kGroup] = {};
+        for (int64_t i = x.touched[q].begin; i < x.touched[last].end; ++i) {
+          const Lanes<T, N> weights = lanes_at<N>(x.weights + i * bin_stride + q);
+          for (int c = 0; c < kGroup; ++c) sum[c] += rows[(row + c) * x.cells + i] * weights;
+        }
+        for (int c = 0; c < kGroup; ++c) lanes_at<N>(pooled + (row + c) * pw + q) = sum[c];
+      }
+  }
+};
+
+// Backward to the features. A unit of work is a group of channels of one image.
+template <typename T>
+struct BackwardFeatures {
+  const T* grad;
+  const Boxes<T>& boxes;
+  const std::vector<std::vector<int64_t>>& of_image;
+  int64_t channels, height, width, ph, pw;
+  T* out;
+
+  template <int N>
+  PRROI_INLINE void run(int64_t begin, int64_t end) const {
+    const int64_t groups = divide_up(channels, kGroup), stride = divide_up(width, kPadding<T>) * kPadding<T>;
+    std::vector<T> sums(kGroup * height * stride), means(ph * kGroup * N);
+    for (int64_t n = begin; n < end; ++n) {
+      const int64_t image = n / groups, channel = n % groups * kGroup;
+      const int64_t valid = std::min<int64_t>(kGroup, channels - channel);
+      std::fill(sums.begin(), sums.end(), T(0));
+      for (int64_t r : of_image[image]) {
+        const T* grads[kGroup];
+        for (int c = 0; c < kGroup; ++c)
+          grads[c] = grad + (r * channels + channel + std::min<int64_t>(c, valid - 1)) * ph * pw;
+        add_box<N>(grads, boxes.x.side(r), boxes.y.side(r), stride, means.data(), sums.data());
+      }
+      for (int64_t c = 0; c < valid; ++c)
+        for (int64_t i = 0; i < height; ++i)
+          std::copy_n(sums.data() + (c * height + i) * stride, width,
+                      out + ((image * channels + channel + c) * height + i) * width);
+    }
+  }
+
+  template <int N>
+  PRROI_INLINE void add_box(const T* const* grads, const Side<T>& x, const Side<T>& y, int64_t stride, T* means,
+                            T* sums) const {
+    int64_t q0 = 0, q1 = 0;  // bins that touch the cells j .. j + N - 1
+    for (int64_t j = 0; j < x.cells; j += N) {
+      while (q1 < pw && x.touched[q1].begin < j + N) ++q1;
+      while (q0 < q1 && x.touched[q0].end <= j) ++q0;
+      for (int64_t p = 0; p < ph; ++p) {
+        Lanes<T, N> sum[kGroup] = {};
+        for (int64_t q = q0; q < q1; ++q) {
+          const Lanes<T, N> weights = lanes_at<N>(x.weights + q * x.cells + j);
+          for (int c = 0; c < kGroup; ++c) sum[c] += grads[c][p * pw + q] * weights;
+        }
+        for (int c = 0; c < kGroup; ++c) lanes_at<N>(means + (p * kGroup + c) * N) = sum[c];
+      }
+      int64_t p0 = 0, p1 = 0;  // bins that touch the row i
+      for (int64_t i = 0; i < y.cells; ++i) {
+        while (p1 < ph && y.touched[p1].begin <= i) ++p1;
+        while (p0 < p1 && y.touched[p0].end <= i) ++p0;
+        T* row = sums + (y.first + i) * stride + x.first + j;
+        Lanes<T, N> sum[kGroup];
+        for (int c = 0; c < kGroup; ++c) sum[c] = lanes_at<N>(row + c * height * stride);
+        for (int64_t p = p0; p < p1; ++p) {
+          const T weight = y.weights[p * y.cells + i];
+          for (int c = 0; c < kGroup; ++c) sum[c] += weight * lanes_at<N>(means + (p * kGroup + c) * N);
+        }
+        for (int c = 0; c < kGroup; ++c) lanes_at<N>(row + c * height * stride) = sum[c];
+      }
+    }
+  }
+};
+
+// Backward to the boxes. A unit of work is a block of channels at one box: the gradient in every weight, summed over
+// the channels, and then once the chain rule from the weights to the coordinates.
+template <typename T>
+struct BackwardRois {
+  const T* grad;
+  const Maps<T>& maps;
+  const Boxes<T>& boxes;
+  int64_t ph, pw;
+  double* out;  // [block][box][x0, y0, x1, y1]
+
+  template <int N>
+  PRROI_INLINE void run(int64_t begin, int64_t end) const {
+    const std::vector<T> zeros(ph * pw, T(0));
+    std::vector<T> grad_x, grad_y;
+    for (int64_t n = begin; n < end; ++n) {
+      const int64_t block = n / boxes.count() * kBlock, r = n % boxes.count();
+      const Side<T> x = boxes.x.side(r), y = boxes.y.side(r);
+      grad_x.assign(pw * x.cells, T(0));
+      grad_y.assign(ph * y.cells * N, T(0));
+      for (int64_t channel = block; channel < std::min(block + kBlock, maps.channels); channel += kGroup) {
+        const T *planes[kGroup], *grads[kGroup];
+        for (int64_t c = 0; c < kGroup; ++c) {
+          const bool valid = channel + c < maps.channels;
+          planes[c] = maps.plane(boxes.image[r], valid ? channel + c : channel);
+          grads[c] = valid ? grad + (r * maps.channels + channel + c) * ph * pw : zeros.data();
+        }
+        add_channels<N>(planes, grads, x, y, grad_x.data(), grad_y.data());
+      }
+      double* result = out + 4 * n;
+      for (int k = 0; k < 4; ++k) result[k] = 0;
+      for (int64_t q = 0; q < pw; ++q)
+        for (int64_t i = x.touched[q].begin; i < x.touched[q].end; ++i)
+          for (int k = 0; k < 2; ++k) result[2 * k] += grad_x[q * x.cells + i] * x.slopes[2 * (q * x.cells + i) + k];
+      for (int64_t p = 0; p < ph; ++p)
+        for (int64_t i = y.touched[p].begin; i < y.touched[p].end; ++i) {
+          const T* lanes = grad_y.data() + (p * y.cells + i) * N;
+          double sum = 0;
+          for (int l = 0; l < N; ++l) sum += lanes[l];
+          for (int k = 0; k < 2; ++k) result[2 * k + 1] += sum * y.slopes[2 * (p * y.cells + i) + k];
+        }
+    }
+  }
+
+  template <int N>
+  PRROI_INLINE void add_channels(const T* const* planes, const T* const* grads, const Side<T>& x, const Side<T>& y,
+                                 T* grad_x, T* grad_y) const {
+    int64_t q0 = 0, q1 = 0;  // bins that touch the cells j .. j + N - 1
+    for (int64_t j = 0; j < x.cells; j += N) {
+      while (q1 < pw && x.touched[q1].begin < j + N) ++q1;
+      while (q0 < q1 && x.touched[q0].end <= j) ++q0;
+      for (int64_t p = 0; p < ph; ++p) {
+        Lanes<T, N> spread[kGroup] = {}, rows[kGroup] = {};
+        for (int64_t q = q0; q < q1; ++q) {
+          const Lanes<T, N> weights = lanes_at<N>(x.weights + q * x.cells + j);
+          for (int c = 0; c < kGroup; ++c) spread[c] += grads[c][p * pw + q] * weights;
+        }
+        for (int64_t i = y.touched[p].begin; i < y.touched[p].end; ++i) {
+          const int64_t at = (y.first + i) * maps.width + x.first + j;
+          const T weight = y.weights[p * y.cells + i];
+          Lanes<T, N> sum = lanes_at<N>(grad_y + (p * y.cells + i) * N);
+          for (int c = 0; c < kGroup; ++c) {
+            const Lanes<T, N> cells = lanes_at<N>(planes[c] + at);
+            rows[c] += weight * cells;
+            sum += spread[c] * cells;
+          }
+          lanes_at<N>(grad_y + (p * y.cells + i) * N) = sum;
+        }
+        for (int64_t q = q0; q < q1; ++q) {
+          Lanes<T, N> sum = lanes_at<N>(grad_x + q * x.cells + j);
+          for (int c = 0; c < kGroup; ++c) sum += grads[c][p * pw + q] * rows[c];
+          lanes_at<N>(grad_x + q * x.cells + j) = sum;
+        }
+      }
+    }
+  }
+};
+
+}  // namespace prroi
