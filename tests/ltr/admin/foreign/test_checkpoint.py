@@ -436,6 +436,17 @@ def test_hostile_rows_of_pickles(tmp_path: Path, heads: list[Any], message: str)
     refused(path, message)
 
 
+def test_numbers_that_a_row_of_pickles_only_promises(tmp_path: Path, wrap: Wrap) -> None:
+    content = wrap(pickled({"w": Rebuild(storage(2**36), 0, (4,), (1,))}), "plain", DATA)
+    path = tmp_path / "net.pth"
+    path.write_bytes(content[:-24] + struct.pack("<q", 2**36) + content[-16:])
+    tracemalloc.start()
+    refused(path, "cut short: tensor data would end at byte")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4e6
+
+
 def tar_header(name: bytes, size: bytes, kind: bytes = b"0") -> bytes:
     header = bytearray(512)
     header[: len(name)], header[124 : 124 + len(size)], header[156:157], header[257:263] = name, size, kind, b"ustar\0"

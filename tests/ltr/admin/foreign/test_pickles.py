@@ -266,7 +266,7 @@ BOMBS = {
     "long number": b"\x80\x02\x8b\xff\xff\xff\x7f\x01.",
     "long line": b"\x80\x02c" + b"a" * 3_000_000 + b"\nb\n.",
     "many instructions": b"\x80\x02" + b"N0" * 30_000 + b"N.",
-    "many marks": b"\x80\x02" + b"(" * 100_000 + b"N.",
+    "many marks": b"\x80\x02" + b"(" * 10_000 + b"N.",
     "much text": b"\x80\x02" + (b"X\0\0\x10\0" + b"a" * 2**20 + b"0") * 40 + b"N.",
     "the same list again and again": b"\x80\x02](" + b"]K\x01aK\x02a" * 200 + b"eq\x01ccollections\nOrderedDict\nq\x020"
     + b"h\x02h\x01\x85R0" * 1000 + b"N.",
