@@ -1,0 +1,275 @@
+"""Milliseconds of DiMP's parts beside the floor, the net's own convolutions on the same crop, all in one run.
+
+Speed does not depend on the weights' values, so nets are random unless --weights names a file. Every frame finds its
+target and refines ten boxes; before each the target is put where it was, so that sizes stay. The plain convolutions are
+those of the net as it is published, unfused and channel by channel: ratios to them can be compared between machines and
+with other programs. How far half precision moves boxes is measured with trained weights on a real sequence.
+
+    python benchmarks/dimp_speed.py --nets dimp18 --threads 2
+    python benchmarks/dimp_speed.py --weights FILE --sequence DIR/Crossing --frames 100 --rounds 1
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import functools
+import itertools
+import json
+import statistics
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+from unittest import mock
+
+if __package__ in (None, ""):  # run as a file from a checkout that need not be installed
+    sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[1] / "external")]
+
+import numpy as np
+import torch
+
+from ltr.admin.files import atomic_write
+from ltr.admin.runtime import Precision, resolve_device, synchronize
+from ltr.models.registry import NetSpec, build_net
+from ltr.models.tracking.dimp import DiMPNet
+from pytracking.evaluation.datasets.registry import get_dataset
+from pytracking.tracker.dimp import tracker as online
+from pytracking.tracker.dimp.net import load_dimp
+from pytracking.tracker.dimp.params import DiMPParams
+from pytracking.tracker.dimp.state import Finding, Target
+from pytracking.tracker.dimp.tracker import DiMPTracker
+
+Video = list[tuple[np.ndarray, list[float]]]  # frames, and the true boxes in them
+SIDE = DiMPParams().image_sample_size
+PARTS = ("crop", "backbone", "classification features", "classify and localise", "IoU features", "refinement")
+ROWS = (*PARTS, "rest", "frame", "convolutions", "update, 50 samples", "first frame")
+
+
+class Clock:
+    """Tells the time after the device has done all it was given.
+
+    Args:
+        device: to wait for.
+        cpu_time: tell the CPU time of this thread.
+    """
+
+    def __init__(self, device: torch.device, cpu_time: bool) -> None:
+        self.device, self.read = device, time.thread_time if cpu_time else time.perf_counter
+        self.spent: dict[str, float] = defaultdict(float)
+        self._inner = [0.0]
+
+    def now(self) -> float:
+        """Seconds."""
+        synchronize(self.device)
+        return self.read()
+
+    def seconds(self, function: Callable[[], Any]) -> float:
+        """What a call takes."""
+        start = self.now()
+        function()
+        return self.now() - start
+
+    def timed(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, with its time added to a part; without the time of other timed functions that it calls."""
+
+        def run(*args: Any, **kwargs: Any) -> Any:
+            self._inner.append(0.0)
+            start = self.now()
+            result = function(*args, **kwargs)
+            whole = self.now() - start
+            self.spent[part] += whole - self._inner.pop()
+            self._inner[-1] += whole
+            return result
+
+        return run
+
+
+class NotingTracker(DiMPTracker):
+    """A tracker that notes where the classifier found the target."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.places: list[tuple[float, float]] = []
+
+    def _read(self, *args: Any) -> Finding:
+        finding = super()._read(*args)
+        self.places.append(finding.translation_yx)
+        return finding
+
+
+class Candidate:
+    """A tracker in one precision, what it takes, and what it finds."""
+
+    def __init__(self, net: DiMPNet, precision: Precision, clock: Clock) -> None:
+        params = DiMPParams(
+            precision=precision,
+            train_skipping=10**6,
+            target_not_found_threshold=-1e9,  # always found, and never a distractor
+            distractor_threshold=1e9,
+            hard_negative_threshold=1e9,
+        )
+        self.clock = clock
+        self.tracker = NotingTracker(params, device=clock.device, net=net)
+        self.times: dict[str, list[float]] = defaultdict(list)
+        self.boxes: list[list[float]] = []
+
+    def run(self, video: Video) -> None:
+        """Track a video once, every frame from the true place in the frame before."""
+        tracker, clock = self.tracker, self.clock
+        first, start = video[0]
+        self.times["first frame"].append(clock.seconds(lambda: tracker.initialize(first, {"init_bbox": start})))
+        area = tracker.params.search_area_scale
+        for number, ((_, before), (frame, _)) in enumerate(itertools.pairwise(video)):
+            place = Target.from_box(before, area, SIDE)
+            tracker.state.target = replace(place)
+            self._parts(frame)
+            tracker.state.target = place
+            self.times["frame"].append(clock.seconds(functools.partial(tracker.track, frame)))
+            self.boxes.append(place.box_xywh)
+            if number % 5 == 0:
+                self.times["convolutions"].append(clock.seconds(lambda: _features(tracker.net, clock.device)))
+        self.times["update, 50 samples"].append(clock.seconds(self._update))
+
+    def _parts(self, frame: np.ndarray) -> None:
+        """One more frame, with clocks in it: these wait for the device, so its whole time is not a frame's."""
+        tracker, net, clock = self.tracker, self.tracker.net, self.clock
+        owners: list[tuple[Any, str, str]] = [
+            (online, "sample_patch", "crop"),
+            (net, "backbone", "backbone"),
+            (net, "classification_features", "classification features"),
+            (net, "classify", "classify and localise"),
+            (tracker, "_localize", "classify and localise"),
+            (net, "iou_features", "IoU features"),
+            (tracker, "_climb", "refinement"),
+        ]
+        clock.spent.clear()
+        with ExitStack() as patches:
+            for owner, name, part in owners:
+                timed = clock.timed(part, getattr(owner, name))
+                patches.enter_context(mock.patch.object(owner, name, timed))
+            clock.timed("rest", tracker.track)(frame)
+        tracker.places.pop()
+        for part, seconds in clock.spent.items():
+            self.times[part].append(seconds)
+
+    @torch.no_grad()
+    def _update(self) -> None:
+        state, net = self.tracker.state, self.tracker.net
+        memory = state.memory
+        assert memory is not None
+        samples = memory.samples.new_ones((50, 1, *memory.samples.shape[1:]))
+        boxes = memory.boxes_xywh[:1].expand(50, 1, 4)
+        net.optimize_filter(state.target_filter, samples, boxes, 2, sample_weight=samples.new_full((50,), 0.02))
+
+
+@torch.no_grad()
+def _features(net: DiMPNet, device: torch.device) -> None:
+    """The net's own forward pass on a crop: all that a frame's convolutions are."""
+    maps = net.backbone(torch.zeros(1, 3, SIDE, SIDE, device=device))
+    net.classification_features(maps["layer3"])
+    net.iou_features(maps)
+
+
+def measure(net: DiMPNet, args: argparse.Namespace, clock: Clock) -> dict[str, Any]:
+    """Medians in milliseconds for each precision, and what they are to each other."""
+    candidates = {precision: Candidate(net, precision, clock) for precision in args.precisions}
+    plain = copy.deepcopy(net).to(clock.device)
+    plain_times: list[float] = []
+    video = read_video(args.sequence, args.frames + 1) if args.sequence else synthetic_video(args.frames + 1)
+    for candidate in candidates.values():  # weights are brought into order, memory is allocated
+        candidate.run(video[:2])
+        for notes in (candidate.times, candidate.boxes, candidate.tracker.places):
+            notes.clear()
+    _features(plain, clock.device)
+    for _ in range(args.rounds):
+        for candidate in candidates.values():
+            candidate.run(video)
+        plain_times += [clock.seconds(lambda: _features(plain, clock.device)) for _ in range(max(3, args.frames // 5))]
+    floor = 1e3 * statistics.median(plain_times)
+    columns = {}
+    for precision, candidate in candidates.items():
+        column = {part: 1e3 * statistics.median(candidate.times[part]) for part in ROWS}
+        column["frame / convolutions"] = column["frame"] / column["convolutions"]
+        column["frame / plain convolutions"] = column["frame"] / floor
+        if args.weights and args.sequence:
+            column.update(compare(candidate, candidates[args.precisions[0]]))
+        columns[precision] = column
+    return {"plain convolutions": floor, "precisions": columns}
+
+
+def compare(candidate: Candidate, exact: Candidate) -> dict[str, float]:
+    """How often two trackers found the same peak, and how far their boxes are apart then, in pixels."""
+    same = np.abs(np.subtract(candidate.tracker.places, exact.tracker.places)).max(axis=1) < 1
+    apart = np.abs(np.subtract(candidate.boxes, exact.boxes)).max(axis=1)[same]
+    return {
+        "frames of the same peak": float(same.mean()),
+        "pixels between boxes, median": float(np.median(apart)),
+        "pixels between boxes, 99 %": float(np.quantile(apart, 0.99)),
+        "pixels between boxes, most": float(apart.max()),
+    }
+
+
+def synthetic_video(count: int) -> Video:
+    """Moving blocks, and a box that stays."""
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (90, 120, 3), dtype=np.uint8).repeat(4, 0).repeat(4, 1)
+    return [(np.roll(image, 2 * index, axis=1), [200.0, 150.0, 60.0, 80.0]) for index in range(count)]
+
+
+def read_video(folder: Path, count: int) -> Video:
+    """The first frames of a sequence's folder and their true boxes."""
+    sequence = get_dataset("folder", folder.resolve().parent)[folder.resolve().name]
+    boxes = sequence.ground_truth_rect[:count]
+    return [(sequence.image(index), [float(v) for v in box]) for index, box in enumerate(boxes)]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--nets", nargs="+", default=["dimp18", "dimp50"], help="builders of ltr.models.tracking.dimp")
+    parser.add_argument("--weights", help="a file or a name of weights, in place of random nets")
+    parser.add_argument("--sequence", type=Path, help="folder of a real sequence, in place of moving blocks")
+    parser.add_argument("--precisions", nargs="+", default=["fp32", "bf16"], help="boxes are compared with the first's")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--frames", type=int, default=15, help="frames per precision and round")
+    parser.add_argument("--rounds", type=int, default=3, help="the precisions take turns this many times")
+    parser.add_argument("--cpu_time", action="store_true",
+                        help="CPU time in place of the wall clock, for a machine that does other work; on one thread")
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args(argv)
+    device = resolve_device(args.device)
+    if args.cpu_time and (args.threads > 1 or device.type != "cpu"):
+        parser.error("--cpu_time is that of one thread: give --threads 1 and --device cpu")
+    torch.set_num_threads(args.threads)
+    kind = "CPU time" if args.cpu_time else "wall clock"
+    print(f"{device}, {args.threads} threads, torch {torch.__version__}; milliseconds of {kind}, medians")
+    torch.manual_seed(0)
+    nets = {args.weights: load_dimp(args.weights)} if args.weights else {n: build_net(NetSpec(n)) for n in args.nets}
+    results = {}
+    for name, net in nets.items():
+        results[name] = measure(cast(DiMPNet, net.eval()), args, Clock(device, args.cpu_time))
+        _print(name, results[name])
+    if args.json:
+        with atomic_write(args.json) as file:
+            facts = {"threads": args.threads, "device": str(device), "clock": kind}
+            json.dump({**facts, "results": results}, file, indent=1)
+    return 0
+
+
+def _print(net: str, result: dict[str, Any]) -> None:
+    columns = result["precisions"]
+    print(f"\n| {net} | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}")
+    for name in next(iter(columns.values())):
+        digits = 1 if name in ROWS else 2
+        print(f"| {name} | " + " | ".join(f"{row[name]:.{digits}f}" for row in columns.values()) + " |")
+    print(f"\nplain convolutions (unfused, channel by channel, fp32): {result['plain convolutions']:.1f} ms")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
