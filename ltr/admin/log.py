@@ -22,7 +22,7 @@ def setup_logging(verbose: bool = False) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter(layout))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    for name in ("ltr", "pytracking"):
+    for name in ("ltr", "pytracking", "__main__"):  # the last is a command line that is run as a file or with -m
         logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.INFO)
 
 

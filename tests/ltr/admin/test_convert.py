@@ -16,6 +16,7 @@ from torch import Tensor
 from ltr.admin.checkpoint import NetSpec, load_net, read_model
 from ltr.admin.convert import main
 from ltr.admin.errors import UserError
+from ltr.models.registry import build_net
 
 # How the published training settings call the constructor.
 ARGUMENTS = {
@@ -200,6 +201,10 @@ def test_as_a_command(tmp_path: Path) -> None:
     shown = run("--help")
     assert shown.returncode == 0 and "example: ltr-convert dimp18.pth" in shown.stdout
     assert run().returncode == 2
+    torch.save(build_net(NetSpec("dimp18_small")).state_dict(), tmp_path / "small.pth")
+    done = run(str(tmp_path / "small.pth"), "--net", "dimp18_small")
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[-1].startswith(f"wrote {tmp_path / 'small.safetensors'}, ")
     gone = run(str(tmp_path / "gone.pth"))
     assert gone.returncode == 1
     assert gone.stderr.startswith("error: weights") and "do not exist" in gone.stderr
