@@ -181,15 +181,18 @@ def sample_patch(
     return planes, window
 
 
-def as_net_input(pixels: Tensor) -> Tensor:
-    """Normalise RGB values in [0, 255] by ImageNet's mean and spread.
+class NetInput:
+    """Normalises crops by ImageNet's mean and spread.
 
     Args:
-        pixels: ``(N, 3, h, w)`` floating point.
-
-    Returns:
-        The same shape and type, channels last in memory.
+        device: of the crops; the constants are brought there once.
     """
-    spread = pixels.new_tensor(IMAGENET_STD).view(1, 3, 1, 1)
-    shift = pixels.new_tensor(IMAGENET_MEAN).view(1, 3, 1, 1).neg() / spread
-    return torch.addcmul(shift, pixels, 1 / (255 * spread)).contiguous(memory_format=torch.channels_last)
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        mean = torch.tensor(IMAGENET_MEAN, device=device).view(1, 3, 1, 1)
+        spread = torch.tensor(IMAGENET_STD, device=device).view(1, 3, 1, 1)
+        self._gain, self._shift = 1 / (255 * spread), -mean / spread
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """``(N, 3, h, w)`` float32 RGB in [0, 255] to the same shape, channels last in memory."""
+        return torch.addcmul(self._shift, pixels, self._gain).contiguous(memory_format=torch.channels_last)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ltr.models.tracking.dimp import DiMPNet, prepare_for_tracking
-from ltr.ops.sample_patch import as_net_input, sample_patch
+from ltr.ops.sample_patch import NetInput, sample_patch
 from ltr.ops.windows import hann2d
 from pytracking.api import FrameInfo, InitInfo, TrackerOutput
 from pytracking.components.init_augment import augmentations, drop_channels
@@ -43,6 +43,7 @@ class DiMPTracker:
         net = load_dimp(params.weights) if net is None else copy.deepcopy(net)  # the caller's net stays as it is
         boxes = 1 + params.num_init_random_boxes
         self.net = prepare_for_tracking(net.to(self.device), _DTYPES[params.precision], boxes)
+        self.net_input = NetInput(self.device)
         self.side = params.image_sample_size
         scores = self.side // self.net.feature_stride + (self.net.filter_size + 1) % 2
         self.window: Tensor | None = None
@@ -78,7 +79,7 @@ class DiMPTracker:
         target = Target.from_box(box, params.search_area_scale, self.side)
         generator = torch.Generator().manual_seed(int(info.get("seed", 0)))
         crops, boxes = self._first_crops(image, target, generator)
-        maps = self.net.backbone(as_net_input(crops))
+        maps = self.net.backbone(self.net_input(crops))
         features = self.net.classification_features(maps["layer3"])
         first = {name: level[:1] for name, level in maps.items()}
         modulation = self.net.iou_modulation(first, _tensor(boxes[:1], self.device))
@@ -168,7 +169,7 @@ class DiMPTracker:
             arithmetic=params.crop_arithmetic,
             device=self.device,
         )
-        maps = self.net.backbone(as_net_input(patch))
+        maps = self.net.backbone(self.net_input(patch))
         features = self.net.classification_features(maps["layer3"])
         return View(window, window.scale((self.side, self.side)), maps, features)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from ltr.ops.sample_patch import as_net_input, place_window, read_window, sample_patch
+from ltr.ops.sample_patch import NetInput, place_window, read_window, sample_patch
 
 GOLDENS = Path(__file__).parents[2] / "goldens" / "dimp"
 
@@ -87,6 +87,6 @@ def test_windows_that_cannot_be_are_refused(bad: tuple[float, float]) -> None:
 
 def test_net_input_is_normalised() -> None:
     pixels = torch.stack([torch.full((4, 4), value) for value in (123.675, 116.28, 103.53)])[None]
-    torch.testing.assert_close(as_net_input(pixels), torch.zeros(1, 3, 4, 4), atol=1e-6, rtol=0)
-    spread = as_net_input(torch.full((1, 3, 2, 2), 255.0))[0, :, 0, 0]
+    torch.testing.assert_close(NetInput()(pixels), torch.zeros(1, 3, 4, 4), atol=1e-6, rtol=0)
+    spread = NetInput()(torch.full((1, 3, 2, 2), 255.0))[0, :, 0, 0]
     torch.testing.assert_close(spread, torch.tensor([0.515 / 0.229, 0.544 / 0.224, 0.594 / 0.225]))
