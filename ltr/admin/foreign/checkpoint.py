@@ -97,8 +97,9 @@ def _checkpoint(container: Container) -> ForeignCheckpoint:
         raise RefusedError(f"it holds a {kind(root)}, not the weights of a net")
     reader = TensorReader(container.read)
     tensors: dict[str, Tensor] = {}
-    for name, value in _state(root).items():
-        tensors[_entry_name(name)] = _tensor(reader, name, value)
+    for key, value in _state(root).items():
+        name = _entry_name(key)
+        tensors[name] = _tensor(reader, name, value)
     present = {key: root.get(key) for key in ("epoch", "net_type", "actor_type")}
     facts = {key: _fact(value) for key, value in present.items() if isinstance(value, (int, str))}
     constructor = root.get("constructor")

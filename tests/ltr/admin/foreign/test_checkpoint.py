@@ -178,6 +178,7 @@ def test_foreign_files_are_known_by_their_beginning(tmp_path: Path, official: Pa
         ({"net": None, "epoch": 1}, "no state dictionary"),
         ({"net": {"a": torch.zeros(1), "b": 3}}, "its entry b holds a int instead of a tensor"),
         ({"a": torch.zeros(1), 5: torch.zeros(1)}, "has a name that no net has"),
+        ({"a": torch.zeros(1), 5: None}, "has a name that no net has"),
         ({"a\n": torch.zeros(1)}, "has a name that no net has"),
         ({"a" * 400: torch.zeros(1)}, "has a name that no net has"),
         ({"b": torch.zeros(1), "a": torch.zeros(1).to_sparse()}, "its entry a holds a torch._utils._rebuild_sparse"),
