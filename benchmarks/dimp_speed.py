@@ -1,9 +1,10 @@
 """Milliseconds of DiMP's parts beside the floor, the net's own convolutions on the same crop, all in one run.
 
 Speed does not depend on the weights' values, so nets are random unless --weights names a file. Every frame finds its
-target and refines ten boxes; before each the target is put where it was, so that sizes stay. The plain convolutions are
-those of the net as it is published, unfused and channel by channel: ratios to them can be compared between machines and
-with other programs. How far half precision moves boxes is measured with trained weights on a real sequence.
+target and refines ten boxes; before each the target is put where it was, so that sizes stay. The column `plain` is the
+same tracker in the plain way: the net as it is published, unfused and channel by channel, boxes pooled by PyTorch
+operations and refined by automatic differentiation. Ratios to it can be compared between machines and with other
+programs. How far half precision moves boxes is measured with trained weights on a real sequence.
 
     python benchmarks/dimp_speed.py --nets dimp18 --threads 2
     python benchmarks/dimp_speed.py --weights FILE --sequence DIR/Crossing --frames 100 --rounds 1
@@ -35,15 +36,19 @@ import torch
 
 from ltr.admin.files import atomic_write
 from ltr.admin.runtime import Precision, resolve_device, synchronize
+from ltr.models.bbreg import iou_net
 from ltr.models.registry import NetSpec, build_net
 from ltr.models.tracking.dimp import DiMPNet
+from prroi_pool import prroi_pool2d
+from pytracking.components.iou_refine import PredictWithGradient
 from pytracking.evaluation.datasets.registry import get_dataset
 from pytracking.tracker.dimp import tracker as online
 from pytracking.tracker.dimp.net import load_dimp
 from pytracking.tracker.dimp.params import DiMPParams
-from pytracking.tracker.dimp.state import Finding, Target
+from pytracking.tracker.dimp.state import Finding, Target, View
 from pytracking.tracker.dimp.tracker import DiMPTracker
 
+PLAIN = "plain"
 Video = list[tuple[np.ndarray, list[float]]]  # frames, and the true boxes in them
 SIDE = DiMPParams().image_sample_size
 PARTS = ("crop", "backbone", "classification features", "classify and localise", "IoU features", "refinement")
@@ -102,19 +107,44 @@ class NotingTracker(DiMPTracker):
         return finding
 
 
-class Candidate:
-    """A tracker in one precision, what it takes, and what it finds."""
+class PlainTracker(NotingTracker):
+    """The same without what makes it fast."""
 
-    def __init__(self, net: DiMPNet, precision: Precision, clock: Clock) -> None:
+    def __init__(self, params: DiMPParams, device: torch.device, net: DiMPNet) -> None:
+        super().__init__(params, device, net)
+        self.net = copy.deepcopy(net).to(device).requires_grad_(False)
+
+    def _overlap_predictor(self, view: View) -> PredictWithGradient:
+        net, modulation = self.net, self.state.modulation
+        levels = net.iou_features(view.maps)
+
+        @torch.enable_grad()
+        def predict(boxes_xywh: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            boxes = boxes_xywh.detach().requires_grad_(True)
+            with mock.patch.object(iou_net, "prroi_pool2d", functools.partial(prroi_pool2d, backend="exact")):
+                overlaps = net.predict_iou(modulation, levels, boxes[None])[0]
+                (gradient,) = torch.autograd.grad(overlaps.sum(), boxes)
+            return overlaps.detach(), gradient
+
+        return predict
+
+
+class Candidate:
+    """A tracker in one form, what it takes, and what it finds."""
+
+    def __init__(self, net: DiMPNet, form: str, clock: Clock) -> None:
         params = DiMPParams(
-            precision=precision,
             train_skipping=10**6,
             target_not_found_threshold=-1e9,  # always found, and never a distractor
             distractor_threshold=1e9,
             hard_negative_threshold=1e9,
         )
         self.clock = clock
-        self.tracker = NotingTracker(params, device=clock.device, net=net)
+        self.tracker: NotingTracker
+        if form == PLAIN:
+            self.tracker = PlainTracker(params, clock.device, net)
+        else:
+            self.tracker = NotingTracker(replace(params, precision=cast(Precision, form)), clock.device, net)
         self.times: dict[str, list[float]] = defaultdict(list)
         self.boxes: list[list[float]] = []
 
@@ -175,31 +205,28 @@ def _features(net: DiMPNet, device: torch.device) -> None:
     net.iou_features(maps)
 
 
-def measure(net: DiMPNet, args: argparse.Namespace, clock: Clock) -> dict[str, Any]:
-    """Medians in milliseconds for each precision, and what they are to each other."""
-    candidates = {precision: Candidate(net, precision, clock) for precision in args.precisions}
-    plain = copy.deepcopy(net).to(clock.device)
-    plain_times: list[float] = []
+def measure(net: DiMPNet, args: argparse.Namespace, clock: Clock) -> dict[str, dict[str, float]]:
+    """For each form the medians of its parts in milliseconds, and what they are to those of others."""
+    candidates = {form: Candidate(net, form, clock) for form in (PLAIN, *args.precisions)}
     video = read_video(args.sequence, args.frames + 1) if args.sequence else synthetic_video(args.frames + 1)
     for candidate in candidates.values():  # weights are brought into order, memory is allocated
         candidate.run(video[:2])
         for notes in (candidate.times, candidate.boxes, candidate.tracker.places):
             notes.clear()
-    _features(plain, clock.device)
     for _ in range(args.rounds):
         for candidate in candidates.values():
             candidate.run(video)
-        plain_times += [clock.seconds(lambda: _features(plain, clock.device)) for _ in range(max(3, args.frames // 5))]
-    floor = 1e3 * statistics.median(plain_times)
-    columns = {}
-    for precision, candidate in candidates.items():
-        column = {part: 1e3 * statistics.median(candidate.times[part]) for part in ROWS}
+    columns = {
+        form: {part: 1e3 * statistics.median(candidate.times[part]) for part in ROWS}
+        for form, candidate in candidates.items()
+    }
+    for form, column in columns.items():
         column["frame / convolutions"] = column["frame"] / column["convolutions"]
-        column["frame / plain convolutions"] = column["frame"] / floor
+        column["frame / plain convolutions"] = column["frame"] / columns[PLAIN]["convolutions"]
+        column["frame / plain frame"] = column["frame"] / columns[PLAIN]["frame"]
         if args.weights and args.sequence:
-            column.update(compare(candidate, candidates[args.precisions[0]]))
-        columns[precision] = column
-    return {"plain convolutions": floor, "precisions": columns}
+            column.update(compare(candidates[form], candidates[PLAIN]))
+    return columns
 
 
 def compare(candidate: Candidate, exact: Candidate) -> dict[str, float]:
@@ -234,7 +261,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--nets", nargs="+", default=["dimp18", "dimp50"], help="builders of ltr.models.tracking.dimp")
     parser.add_argument("--weights", help="a file or a name of weights, in place of random nets")
     parser.add_argument("--sequence", type=Path, help="folder of a real sequence, in place of moving blocks")
-    parser.add_argument("--precisions", nargs="+", default=["fp32", "bf16"], help="boxes are compared with the first's")
+    parser.add_argument("--precisions", nargs="+", choices=("fp32", "bf16", "fp16"), default=["fp32", "bf16"])
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--frames", type=int, default=15, help="frames per precision and round")
@@ -262,13 +289,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _print(net: str, result: dict[str, Any]) -> None:
-    columns = result["precisions"]
+def _print(net: str, columns: dict[str, dict[str, float]]) -> None:
     print(f"\n| {net} | {' | '.join(columns)} |\n|---|{'---|' * len(columns)}")
     for name in next(iter(columns.values())):
         digits = 1 if name in ROWS else 2
-        print(f"| {name} | " + " | ".join(f"{row[name]:.{digits}f}" for row in columns.values()) + " |")
-    print(f"\nplain convolutions (unfused, channel by channel, fp32): {result['plain convolutions']:.1f} ms")
+        print(f"| {name} | " + " | ".join(f"{column[name]:.{digits}f}" for column in columns.values()) + " |")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from ltr.ops.sample_patch import NetInput, sample_patch
 from ltr.ops.windows import hann2d
 from pytracking.api import FrameInfo, InitInfo, TrackerOutput
 from pytracking.components.init_augment import augmentations, drop_channels
-from pytracking.components.iou_refine import climb_overlap, jitter_boxes, mean_of_best
+from pytracking.components.iou_refine import PredictWithGradient, climb_overlap, jitter_boxes, mean_of_best
 from pytracking.components.localize import Found, Localization, LocalizeThresholds, localize_target
 from pytracking.components.sample_memory import SampleMemory
 from pytracking.tracker.dimp.net import load_dimp
@@ -200,17 +200,11 @@ class DiMPTracker:
 
     def _climb(self, box: Tensor, uniforms: Tensor, view: View) -> Tensor:
         """Boxes like one, refined; rows ``(N, 9)`` of the box before, the box after, and the predicted overlap."""
-        params, net, modulation = self.params, self.net, self.state.modulation
-        levels = net.iou_features(view.maps)
-
-        def predict(boxes_xywh: Tensor) -> tuple[Tensor, Tensor]:
-            overlaps, gradient = net.predict_iou_with_gradient(modulation, levels, boxes_xywh[None])
-            return overlaps[0], gradient[0]
-
+        params = self.params
         uniforms = uniforms.to(self.device, non_blocking=True)
         start = jitter_boxes(box, uniforms, params.box_jitter_pos, params.box_jitter_sz)
         boxes, overlaps = climb_overlap(
-            predict,
+            self._overlap_predictor(view),
             start,
             iterations=params.box_refinement_iter,
             step_length=params.box_refinement_step_length,
@@ -218,6 +212,17 @@ class DiMPTracker:
             space=params.box_refinement_space,
         )
         return torch.cat([start, boxes, overlaps[:, None]], dim=1)
+
+    def _overlap_predictor(self, view: View) -> PredictWithGradient:
+        """The box branch for one crop and this target."""
+        net, modulation = self.net, self.state.modulation
+        levels = net.iou_features(view.maps)
+
+        def predict(boxes_xywh: Tensor) -> tuple[Tensor, Tensor]:
+            overlaps, gradient = net.predict_iou_with_gradient(modulation, levels, boxes_xywh[None])
+            return overlaps[0], gradient[0]
+
+        return predict
 
     def _box_at(self, location: Localization, view: View) -> Tensor:
         """The target's box ``(4,)`` in crop pixels at the place found, kept as far in the image as it must be."""

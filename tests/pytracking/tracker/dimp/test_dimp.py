@@ -18,7 +18,7 @@ from ltr.admin.errors import UserError
 from ltr.models.tracking.dimp import DiMPNet
 from ltr.models.tracking.edcf import edcf
 from pytracking.components.localize import Found
-from pytracking.host import create_tracker
+from pytracking.host import create_tracker, prepare_parameters
 from pytracking.parameter.dimp import dimp18, dimp18_averaging, dimp18_no_update, dimp18_vot18, dimp50
 from pytracking.testing import check_tracker, moving_target
 from pytracking.tracker.dimp.params import DiMPParams
@@ -309,3 +309,12 @@ def test_weights_of_another_net_are_refused(tmp_path: Path) -> None:
 def test_parameters_out_of_range_are_refused(change: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         replace(DiMPParams(), **change)
+
+
+def test_settings_as_text() -> None:
+    text = {"augment_blur": "((2, 1), (1, 3))", "augment_dropout": "0, 0", "augment_rotate": "10, -10"}
+    params = prepare_parameters("dimp", "dimp18", overrides={**text, "uncertain_threshold": "0.3"})
+    assert params.augment_blur == ((2, 1), (1, 3)) and params.augment_rotate == (10, -10)
+    assert params.uncertain_threshold == 0.3 and params.num_init_samples == 1 + 4 + 1 + 2 + 2
+    with pytest.raises(UserError, match="displacement_scale"):
+        prepare_parameters("dimp", "dimp18", overrides={"dispalcement_scale": "0.7"})
