@@ -183,6 +183,17 @@ def test_cells_outside_a_box_do_not_matter() -> None:
     torch.testing.assert_close(found, torch.full((2, 9, 2, 2), 1.5), rtol=0, atol=1e-6)
 
 
+def test_a_box_whose_cells_cannot_be_counted_leaves_the_others_alone() -> None:
+    """Coordinates that overflow when they are scaled; on tiny maps, beyond which a vector reaches."""
+    random = torch.Generator().manual_seed(0)
+    for height, width in ((1, 1), (2, 3), (1, 9), (9, 1), (17, 8)):
+        features = torch.randn(2, 9, height, width, generator=random, dtype=torch.float64)
+        good = torch.tensor([[0, -0.1, -0.2, 0.7, 0.6], [1, 0, 0, 0.5, 0.5]], dtype=torch.float64)
+        wild = torch.tensor([[0, -1e308, -1e308, 1e308, 1e308], [1, 1e308, 0, -1e308, 1]], dtype=torch.float64)
+        expected = torch.ops.prroi_pool.pool(features, good, 2, 9, 16.0)
+        assert torch.equal(torch.ops.prroi_pool.pool(features, torch.cat([good, wild]), 2, 9, 16.0)[:2], expected)
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("box_dtype", ["half", torch.float32])
 def test_half_precision_is_computed_in_float32(dtype: torch.dtype, box_dtype: torch.dtype | str) -> None:

@@ -32,17 +32,18 @@ class Maps {
         height(features.size(2)),
         width(features.size(3)),
         area_(height * width),
-        data_(features.const_data_ptr<T>()),
-        last_(features.size(0) * channels - 1) {
-    if (last_ < 0) return;
-    copy_.assign(area_ + kPadding<T>, T(0));
-    std::copy_n(data_ + last_ * area_, area_, copy_.begin());
+        data_(features.const_data_ptr<T>()) {
+    const int64_t planes = features.size(0) * channels;
+    first_copied_ = area_ > 0 ? std::max<int64_t>(0, planes - 1 - kPadding<T> / area_) : planes;
+    copied_.assign(data_ + first_copied_ * area_, data_ + planes * area_);
+    copied_.resize(copied_.size() + kPadding<T>);
   }
 
-  // Vectors may be read beyond the end of a row. The last plane is a copy with room behind it, as the tensor has none.
+  // Vectors may be read beyond the end of a row. At the end of the tensor there must be room for that: the last plane,
+  // and as many before it as are shorter together than a vector, are copies.
   const T* plane(int64_t image, int64_t channel) const {
     const int64_t index = image * channels + channel;
-    return index == last_ ? copy_.data() : data_ + index * area_;
+    return index < first_copied_ ? data_ + index * area_ : copied_.data() + (index - first_copied_) * area_;
   }
 
   const int64_t channels, height, width;
@@ -50,8 +51,8 @@ class Maps {
  private:
   int64_t area_;
   const T* data_;
-  int64_t last_;
-  std::vector<T> copy_;
+  int64_t first_copied_;
+  std::vector<T> copied_;
 };
 
 // Forward. A unit of work is a group of channels at one box; the boxes of a group follow each other.
