@@ -10,6 +10,8 @@ whose result meets the derivatives of the weights.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -18,64 +20,86 @@ from prroi_pool import compiled, prroi_pool2d
 
 
 class BoxPool:
-    """Boxes pooled from maps, with the way back to their coordinates.
+    """Boxes pooled from maps of several levels, with the way back to their coordinates.
 
     Attributes:
-        values: ``(B, N, C, bins, bins)``, in the dtype of the boxes.
+        values: for each level ``(B, N, C, bins, bins)``, in the dtype of the boxes.
 
     Args:
-        features: ``(B, C, h, w)`` maps.
+        levels: maps ``(B, C, h, w)``.
         boxes_xywh: ``(B, N, 4)`` float32 or float64 boxes in image pixels.
-        bins: bins of a box in y and in x.
-        scale: cells per image pixel.
+        bins: for each level, bins of a box in y and in x.
+        scales: for each level, cells per image pixel.
         backend: ``compiled``, ``exact``, or ``auto`` for the first that is there.
     """
 
-    values: Tensor
+    values: list[Tensor]
 
     def __init__(
-        self, features: Tensor, boxes_xywh: Tensor, bins: int, scale: float, backend: str = "auto"
+        self,
+        levels: Sequence[Tensor],
+        boxes_xywh: Tensor,
+        bins: Sequence[int],
+        scales: Sequence[float],
+        backend: str = "auto",
     ) -> None:
-        self._bins, self._scale = bins, scale
-        self._rois: Tensor | None = None
-        if backend == "compiled" or (backend == "auto" and compiled.serves(features)):
-            self._features = features.to(boxes_xywh.dtype).contiguous()
-            self._rois = rois_of(boxes_xywh)
-            values = prroi_pool2d(self._features, self._rois, bins, bins, scale, backend=backend, check_values=False)
-            self.values = values.unflatten(0, boxes_xywh.shape[:2])
-        else:
-            self._pool_exactly(features, boxes_xywh)
+        self._scales = scales
+        self._exact: list[_ExactPool] = []
+        if backend == "exact" or (backend == "auto" and not all(compiled.serves(level) for level in levels)):
+            self._exact = [
+                _ExactPool(level, boxes_xywh, size, scale)
+                for level, size, scale in zip(levels, bins, scales, strict=True)
+            ]
+            self.values = [pool.values for pool in self._exact]
+            return
+        self._rois = rois_of(boxes_xywh)
+        self._levels = [level.to(boxes_xywh.dtype).contiguous() for level in levels]
+        self.values = [
+            prroi_pool2d(level, self._rois, size, size, scale, backend=backend, check_values=False).unflatten(
+                0, boxes_xywh.shape[:2]
+            )
+            for level, size, scale in zip(self._levels, bins, scales, strict=True)
+        ]
 
-    def box_gradient(self, gradient: Tensor) -> Tensor:
+    def box_gradient(self, gradients: Sequence[Tensor]) -> Tensor:
         """Chain rule from the bins to the boxes.
 
         Args:
-            gradient: ``(B, N, C, bins, bins)`` in the bins.
+            gradients: for each level ``(B, N, C, bins, bins)`` in the bins.
 
         Returns:
-            ``(B, N, 4)`` in x, y, w and h.
+            ``(B, N, 4)`` in x, y, w and h, the sum over the levels.
         """
-        if self._rois is None:
-            return self._exact_gradient(gradient)
-        flat = gradient.flatten(0, 1).contiguous()
-        corners = torch.ops.prroi_pool.pool_backward_rois(flat, self._features, self._rois, self._scale)
-        x0, y0, x1, y1 = corners[:, 1:].unbind(-1)
-        return torch.stack([x0 + x1, y0 + y1, x1, y1], -1).unflatten(0, gradient.shape[:2])
+        if self._exact:
+            parts = [pool.box_gradient(gradient) for pool, gradient in zip(self._exact, gradients, strict=True)]
+            return torch.stack(parts).sum(0)
+        backward = torch.ops.prroi_pool.pool_backward_rois
+        corners = [
+            backward(gradient.flatten(0, 1).contiguous(), level, self._rois, scale)
+            for gradient, level, scale in zip(gradients, self._levels, self._scales, strict=True)
+        ]
+        first, last = torch.stack(corners).sum(0)[:, 1:].split(2, 1)  # a box's first corner moves its last one, too
+        return torch.cat([first + last, last], 1).unflatten(0, gradients[0].shape[:2])
 
-    def _pool_exactly(self, features: Tensor, boxes_xywh: Tensor) -> None:
+
+class _ExactPool:
+    """One level in PyTorch operations."""
+
+    def __init__(self, features: Tensor, boxes_xywh: Tensor, bins: int, scale: float) -> None:
+        self._bins, self._scale = bins, scale
         # float64 here: in float32 a box of a cell's size would be wrong in the fifth digit.
-        boxes = boxes_xywh.double() * self._scale
+        boxes = boxes_xywh.double() * scale
         top, bottom, left, right = _window(boxes, features)
         cells = torch.arange(max(features.shape[-2:]), dtype=boxes.dtype, device=boxes.device)
         x, y, w, h = boxes.unbind(-1)
-        self._x = [part.to(boxes_xywh.dtype) for part in axis_weights(x, w, self._bins, cells[left:right])]
-        self._y = [part.to(boxes_xywh.dtype) for part in axis_weights(y, h, self._bins, cells[top:bottom])]
+        self._x = [part.to(boxes_xywh.dtype) for part in axis_weights(x, w, bins, cells[left:right])]
+        self._y = [part.to(boxes_xywh.dtype) for part in axis_weights(y, h, bins, cells[top:bottom])]
         self._map = features[:, :, top:bottom, left:right].to(boxes_xywh.dtype).flatten(2)
         weights = self._y[0][:, :, :, None, :, None] * self._x[0][:, :, None, :, None, :]
         values = weights.flatten(4).flatten(1, 3) @ self._map.transpose(1, 2)
-        self.values = values.unflatten(1, (-1, self._bins, self._bins)).permute(0, 1, 4, 2, 3)
+        self.values = values.unflatten(1, (-1, bins, bins)).permute(0, 1, 4, 2, 3)
 
-    def _exact_gradient(self, gradient: Tensor) -> Tensor:
+    def box_gradient(self, gradient: Tensor) -> Tensor:
         weight_x, x_in_low, x_in_length = self._x
         weight_y, y_in_low, y_in_length = self._y
         seen = gradient.permute(0, 1, 3, 4, 2).flatten(1, 3) @ self._map

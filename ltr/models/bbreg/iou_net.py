@@ -143,23 +143,20 @@ class AtomIoUNet(nn.Module):
         if self.training:
             raise RuntimeError("the closed-form box gradient is that of evaluation mode: call eval() first")
         _check_images(modulation, features, boxes_xywh)
-        finite = boxes_xywh.isfinite().all(-1)
+        finite = (boxes_xywh - boxes_xywh == 0).all(-1)  # three operations; isfinite has seven
         boxes = torch.where(finite[..., None], boxes_xywh, 0.0)
+        pool = BoxPool(features, boxes, TEST_BINS, [1 / stride for stride in STRIDES])
         blocks = (self.fc3_rt, self.fc4_rt)
         final = self.iou_predictor.weight[0].split([block.out_channels for block in blocks])
-        overlap = self.iou_predictor.bias.expand(finite.numel())
-        gradient = torch.zeros_like(boxes)
-        for vector, level, bins, stride, block, weight in zip(
-            modulation, features, TEST_BINS, STRIDES, blocks, final, strict=True
-        ):
-            pool = BoxPool(level, boxes, bins, 1 / stride)
+        overlap: Tensor = self.iou_predictor.bias
+        gradients = []
+        for values, vector, block, weight in zip(pool.values, modulation, blocks, final, strict=True):
             channels = vector[:, None]
-            before = block.before_activation((pool.values * channels).flatten(0, 1))
+            before = block.before_activation((values * channels).flatten(0, 1))
             overlap = overlap + before.clamp(min=0) @ weight
-            back = block.input_gradient((before > 0) * weight).reshape(pool.values.shape) * channels
-            gradient = gradient + pool.box_gradient(back)
+            gradients.append(block.input_gradient((before > 0) * weight).reshape(values.shape) * channels)
         overlap = overlap.reshape(finite.shape).masked_fill(~finite, torch.nan)
-        return overlap, gradient.masked_fill(~finite[..., None], torch.nan)
+        return overlap, pool.box_gradient(gradients).masked_fill(~finite[..., None], torch.nan)
 
 
 def _check_images(modulation: Pair, features: Pair, boxes_xywh: Tensor) -> None:

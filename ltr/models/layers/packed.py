@@ -64,7 +64,7 @@ class PackedLinear(nn.Module):
     def __init__(self, linear: nn.Linear, rows: int) -> None:
         super().__init__()
         weight = linear.weight.detach()
-        self.in_features, self.out_features, self.bias = linear.in_features, linear.out_features, linear.bias
+        self.bias = linear.bias
         self._forth = torch.ops.mkldnn._reorder_linear_weight(weight, rows)
         self._back = torch.ops.mkldnn._reorder_linear_weight(weight.t().contiguous(), rows)
 

@@ -145,9 +145,10 @@ def test_pooling_and_its_gradient_equal_autograd(backend: str, images: int) -> N
     expected = prroi_pool2d(features, rois_of(boxes), 5, 5, 1 / 8, backend="exact").unflatten(0, boxes.shape[:2])
     weights = torch.randn(expected.shape, generator=generator, dtype=torch.float64)
     (gradient,) = torch.autograd.grad((expected * weights).sum(), boxes)
-    pool = BoxPool(features, boxes.detach(), 5, 1 / 8, backend)
-    close(pool.values, expected.detach(), 1e-12)
-    close(pool.box_gradient(weights), gradient, 1e-10)
+    pool = BoxPool([features, features], boxes.detach(), [5, 5], [1 / 8, 1 / 8], backend)
+    close(pool.values[0], expected.detach(), 1e-12)
+    assert torch.equal(pool.values[0], pool.values[1])
+    close(pool.box_gradient([weights, 2 * weights]), 3 * gradient, 1e-10)
 
 
 @pytest.mark.parametrize("compiled_operators", [True, False])
