@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from prroi_pool import checks, compiled
@@ -64,12 +65,15 @@ def prroi_pool_grid(
     pooled_width: int,
     spatial_scale: float = 1.0,
     *,
+    backend: str = "auto",
     check_values: bool = True,
 ) -> Tensor:
     """Precise RoI pooling of boxes of one size whose corners form a grid, as in DCFST ("Learning Feature Embeddings
-    for Discriminant Model based Tracking", ECCV 2020): 961 boxes cost little more than 31.
+    for Discriminant Model based Tracking", ECCV 2020).
 
-    The same values as :func:`prroi_pool2d` with the boxes ``[x0[j], y0[i], x0[j] + w, y0[i] + h]``.
+    The same values as :func:`prroi_pool2d` with the boxes ``[x0[j], y0[i], x0[j] + w, y0[i] + h]``. In PyTorch
+    operations the columns of the grid are pooled once for all of its rows, which saves most of the time; the compiled
+    operators are as fast box by box.
 
     Args:
         features: ``(N, C, H, W)`` float16, bfloat16, float32 or float64.
@@ -79,6 +83,7 @@ def prroi_pool_grid(
         pooled_height: bins of a box in y, at least 1.
         pooled_width: bins of a box in x, at least 1.
         spatial_scale: cells of the map per image unit, 1 / stride.
+        backend: see :func:`prroi_pool2d`.
         check_values: refuse coordinates that are not finite; waits for the device on an accelerator.
 
     Returns:
@@ -86,8 +91,10 @@ def prroi_pool_grid(
 
     Raises:
         ValueError: a wrong shape, device, output size, or coordinates that are not finite.
-        TypeError: a wrong dtype.
+        TypeError: a wrong dtype, or a size that is not a whole number.
+        RuntimeError: ``backend="compiled"`` where no operator was built for these tensors.
     """
+    checks.check_backend(backend)
     checks.check_size(pooled_height, pooled_width, spatial_scale)
     checks.check_features(features)
     images = features.shape[0]
@@ -97,7 +104,22 @@ def prroi_pool_grid(
             raise ValueError(f"{name} must be {form} with N = {images} images, not {tuple(value.shape)}")
         if check_values:
             checks.check_finite(name, value)
-    return pool_grid_exact(features, x0, y0, roi_size, pooled_height, pooled_width, float(spatial_scale))
+    # In half precision a corner plus a size is rounded too much, and images cannot be counted.
+    x0, y0, roi_size = (value.to(torch.promote_types(value.dtype, torch.float32)) for value in (x0, y0, roi_size))
+    size = (pooled_height, pooled_width)
+    if not _use_compiled(backend, features):
+        return pool_grid_exact(features, x0, y0, roi_size, *size, float(spatial_scale))
+    pooled = compiled.pool(features, _grid_rois(x0, y0, roi_size), *size, float(spatial_scale))
+    return pooled.reshape(images, y0.shape[1], x0.shape[1], features.shape[1], *size)
+
+
+def _grid_rois(x0: Tensor, y0: Tensor, roi_size: Tensor) -> Tensor:
+    """The boxes of the grids, ``(N * Gy * Gx, 5)``."""
+    shape = (x0.shape[0], y0.shape[1], x0.shape[1])
+    index = torch.arange(shape[0], dtype=x0.dtype, device=x0.device)[:, None, None]
+    x, y = x0[:, None, :], y0[:, :, None]
+    width, height = roi_size[:, None, None, :].unbind(3)
+    return torch.stack([side.expand(shape) for side in (index, x, y, x + width, y + height)], 3).reshape(-1, 5)
 
 
 def _use_compiled(backend: str, features: Tensor) -> bool:

@@ -118,7 +118,7 @@ def test_gradcheck(backend: str, make_features: Make, make_boxes: Make) -> None:
     assert torch.autograd.gradgradcheck(pool, inputs, eps=1e-5, atol=1e-5)
 
 
-def test_gradcheck_of_the_grid(make_features: Make) -> None:
+def test_gradcheck_of_the_grid(backend: str, make_features: Make) -> None:
     inputs = [
         make_features(2, 1, 5, 6),
         torch.tensor([[-0.7, 1.2, 2.3], [0.3, 1.4, 4.2]], dtype=torch.float64),
@@ -127,8 +127,12 @@ def test_gradcheck_of_the_grid(make_features: Make) -> None:
     ]
     for tensor in inputs:
         tensor.requires_grad_()
-    assert torch.autograd.gradcheck(lambda *given: prroi_pool_grid(*given, 2, 2), inputs, eps=1e-5, atol=1e-6)
-    assert torch.autograd.gradgradcheck(lambda *given: prroi_pool_grid(*given, 2, 2), inputs, eps=1e-5, atol=1e-5)
+
+    def pool(*given: Tensor) -> Tensor:
+        return prroi_pool_grid(*given, 2, 2, backend=backend)
+
+    assert torch.autograd.gradcheck(pool, inputs, eps=1e-5, atol=1e-6)
+    assert torch.autograd.gradgradcheck(pool, inputs, eps=1e-5, atol=1e-5)
 
 
 def _hat_mean(low: Fraction, high: Fraction) -> Fraction:
@@ -239,7 +243,7 @@ def test_result_is_contiguous(backend: str, make_features: Make, make_boxes: Mak
     for images in (1, 2):
         assert prroi_pool2d(make_features(images), make_boxes(5, images), 3, 4, backend=backend).is_contiguous()
     grid = torch.zeros(2, 3, dtype=torch.float64)
-    assert prroi_pool_grid(make_features(), grid, grid, 1 + grid[:, :2], 3, 4).is_contiguous()
+    assert prroi_pool_grid(make_features(), grid, grid, 1 + grid[:, :2], 3, 4, backend=backend).is_contiguous()
 
 
 def test_features_in_any_memory_order(backend: str, make_features: Make, make_boxes: Make) -> None:

@@ -62,9 +62,11 @@ def boxes(request: pytest.FixtureRequest) -> Grid:
 
 
 @pytest.mark.parametrize("bins", [(3, 3), (1, 4)], ids=str)
-def test_same_values_and_gradients_as_box_by_box(boxes: Grid, bins: tuple[int, int], make_features: Make) -> None:
+def test_same_values_and_gradients_as_box_by_box(
+    boxes: Grid, bins: tuple[int, int], backend: str, make_features: Make
+) -> None:
     features = make_features(len(boxes.x0), 2, 8, 10).requires_grad_()
-    pooled = prroi_pool_grid(features, *boxes, *bins, 1 / 8)
+    pooled = prroi_pool_grid(features, *boxes, *bins, 1 / 8, backend=backend)
     assert pooled.shape == (len(features), boxes.y0.shape[1], boxes.x0.shape[1], 2, *bins)
     expected = prroi_pool2d(features, boxes.rois(), *bins, 1 / 8, backend="exact")
     torch.testing.assert_close(pooled.flatten(0, 2), expected, rtol=0, atol=1e-12)
@@ -78,31 +80,41 @@ def test_same_values_and_gradients_as_box_by_box(boxes: Grid, bins: tuple[int, i
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-def test_lower_precision_is_that_of_box_by_box(dtype: torch.dtype, make_features: Make) -> None:
-    """Also with boxes in float32 beside half precision features."""
+def test_lower_precision_is_that_of_box_by_box(dtype: torch.dtype, backend: str, make_features: Make) -> None:
+    """With boxes in float32 beside half precision features."""
     features = make_features(1, 4, 8, 10).to(dtype)
     boxes = Grid(*(tensor.float() for tensor in GRIDS["one image"]))
-    pooled = prroi_pool_grid(features, *boxes, 3, 3, 1 / 8)
+    pooled = prroi_pool_grid(features, *boxes, 3, 3, 1 / 8, backend=backend)
     assert pooled.dtype == dtype
     expected = prroi_pool2d(features, boxes.rois(), 3, 3, 1 / 8, backend="exact")
     tolerance = 1e-6 if dtype == torch.float32 else 2 * torch.finfo(dtype).eps
     torch.testing.assert_close(pooled.flatten(0, 2), expected, rtol=tolerance, atol=tolerance)
 
 
-def test_dcfst_grid(make_features: Make) -> None:
+def test_half_precision_boxes_are_added_up_in_float32(backend: str, make_features: Make) -> None:
+    """300 + 4.5 is no number in bfloat16; and of 300 images the last ones have no number there either."""
+    features = make_features(300, 1, 6, 40).bfloat16()
+    x0, y0 = torch.full((300, 1), 300.0).bfloat16(), torch.ones(300, 1).bfloat16()
+    roi_size = torch.tensor([[4.5, 3.0]]).expand(300, 2).bfloat16()
+    pooled = prroi_pool_grid(features, x0, y0, roi_size, 2, 2, 1 / 8, backend=backend)
+    expected = prroi_pool2d(features.float(), Grid(x0.float(), y0.float(), roi_size.float()).rois(), 2, 2, 1 / 8)
+    torch.testing.assert_close(pooled.flatten(0, 2), expected.bfloat16(), rtol=1e-2, atol=1e-2)
+
+
+def test_dcfst_grid(backend: str, make_features: Make) -> None:
     """31 x 31 boxes of 80 pixels over an image of 288, as many as DCFST has."""
     corners = torch.linspace(-11, 219, 31)[None]
     boxes = Grid(corners, corners, torch.tensor([[80.0, 80.0]]))
     features = make_features(1, 4, 18, 18).float()
-    pooled = prroi_pool_grid(features, *boxes, 4, 4, 1 / 16)
+    pooled = prroi_pool_grid(features, *boxes, 4, 4, 1 / 16, backend=backend)
     expected = prroi_pool2d(features, boxes.rois(), 4, 4, 1 / 16)
     torch.testing.assert_close(pooled.reshape(961, 4, 4, 4), expected, rtol=0, atol=2e-6)
 
 
 @pytest.mark.parametrize(("images", "channels"), [(0, 2), (1, 0)])
-def test_empty_maps(images: int, channels: int) -> None:
-    features = torch.zeros(images, channels, 4, 5)
-    pooled = prroi_pool_grid(features, torch.ones(images, 3), torch.ones(images, 2), torch.ones(images, 2), 2, 2)
+def test_empty_maps(images: int, channels: int, backend: str) -> None:
+    features, two = torch.zeros(images, channels, 4, 5), torch.ones(images, 2)
+    pooled = prroi_pool_grid(features, torch.ones(images, 3), two, two, 2, 2, backend=backend)
     assert pooled.shape == (images, 2, 3, channels, 2, 2)
 
 
@@ -138,8 +150,10 @@ def test_sizes_are_checked_as_for_any_boxes() -> None:
         prroi_pool_grid(*_wrong(), 2, 0)
     with pytest.raises(ValueError, match="spatial_scale must be positive and finite"):
         prroi_pool_grid(*_wrong(), 2, 2, -0.125)
+    with pytest.raises(ValueError, match="backend must be one of auto, exact, compiled, not 'fast'"):
+        prroi_pool_grid(*_wrong(), 2, 2, backend="fast")
 
 
 def test_unchecked_values_give_nan() -> None:
-    pooled = prroi_pool_grid(*_wrong(x0=torch.full((2, 4), torch.nan)), 2, 2, check_values=False)
+    pooled = prroi_pool_grid(*_wrong(x0=torch.full((2, 4), torch.nan)), 2, 2, backend="exact", check_values=False)
     assert pooled.isnan().all()

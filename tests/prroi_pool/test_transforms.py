@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -36,8 +37,8 @@ def exact(features: Tensor, rois: Tensor) -> Tensor:
     return prroi_pool2d(features, rois, 2, 3, 0.5, backend="exact")
 
 
-def on_grid(features: Tensor, x0: Tensor, y0: Tensor, roi_size: Tensor) -> Tensor:
-    return prroi_pool_grid(features, x0, y0, roi_size, 2, 3, 0.5)
+def on_grid(features: Tensor, x0: Tensor, y0: Tensor, roi_size: Tensor, backend: str = "exact") -> Tensor:
+    return prroi_pool_grid(features, x0, y0, roi_size, 2, 3, 0.5, backend=backend)
 
 
 def grid_of(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -122,10 +123,10 @@ def test_compiled_in_one_graph(compiler: str, pool: Pool, features: Tensor, rois
 @pytest.mark.parametrize(
     "compiler", ["aot_eager", pytest.param("inductor", marks=[pytest.mark.slow, pytest.mark.timeout(600)])]
 )
-def test_grid_compiled_in_one_graph(compiler: str, features: Tensor) -> None:
+def test_grid_compiled_in_one_graph(compiler: str, backend: str, features: Tensor) -> None:
     torch.compiler.reset()
-    compiled = torch.compile(on_grid, fullgraph=True, backend=compiler)
-    _compare_compiled(on_grid, compiled, features, *grid_of(features))
+    function = partial(on_grid, backend=backend)
+    _compare_compiled(on_grid, torch.compile(function, fullgraph=True, backend=compiler), features, *grid_of(features))
 
 
 def test_export_needs_nothing_of_ours(features: Tensor, rois: Tensor) -> None:
@@ -192,10 +193,10 @@ def test_vmap_of_the_gradient(pool: Pool, features: Tensor, rois: Tensor) -> Non
         close(one, other)
 
 
-def test_vmap_of_the_grid(features: Tensor) -> None:
+def test_vmap_of_the_grid(backend: str, features: Tensor) -> None:
     x0, y0, roi_size = grid_of(features)
     shifts = torch.tensor([0.0, 0.4, -2.0], dtype=torch.float64)
-    found = vmap(lambda shift: on_grid(features, x0 + shift, y0, roi_size))(shifts)
+    found = vmap(lambda shift: on_grid(features, x0 + shift, y0, roi_size, backend))(shifts)
     close(found, torch.stack([on_grid(features, x0 + shift, y0, roi_size) for shift in shifts]))
 
 
