@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ltr.models.backbone.resnet import ResNet, resnet18, resnet50
+from ltr.models.bbreg.box_rater import BoxRater
 from ltr.models.bbreg.iou_net import AtomIoUNet
 from ltr.models.layers.fusion import fuse_conv_bn, in_channels_last
 from ltr.models.layers.packed import pack_convolutions
@@ -141,6 +142,15 @@ class DiMPNet(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Predicted overlaps ``(S, N)`` and the gradient ``(S, N, 4)`` of their sum in x, y, w, h, in closed form."""
         return self.bb_regressor.predict_iou_with_gradient(modulation, iou_features, boxes_xywh)
+
+    def box_rater(self, modulation: tuple[Tensor, Tensor], backbone: dict[str, Tensor]) -> BoxRater:
+        """What rates boxes ``(N, 4)`` in one image as :meth:`predict_iou_with_gradient` does, for the least work.
+
+        Args:
+            modulation: of the target, two tensors ``(1, C, 1, 1)``.
+            backbone: maps of the image.
+        """
+        return BoxRater(self, modulation, backbone)
 
     def forward(
         self, train_images: Tensor, test_images: Tensor, train_boxes: Tensor, test_proposals: Tensor
