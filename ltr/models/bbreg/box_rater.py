@@ -53,7 +53,7 @@ class BoxRater:
     """
 
     def __init__(
-        self, net: BoxNet, modulation: tuple[Tensor, Tensor], maps: Mapping[str, Tensor], margin: float = 16.0
+        self, net: BoxNet, modulation: tuple[Tensor, Tensor], maps: Mapping[str, Tensor], margin: float = 8.0
     ) -> None:
         self._net, self._modulation, self._maps, self._margin = net, modulation, maps, margin
         self._whole = Window(0, maps["layer3"].shape[2], 0, maps["layer3"].shape[3])

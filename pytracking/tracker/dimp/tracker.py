@@ -215,14 +215,7 @@ class DiMPTracker:
 
     def _overlap_predictor(self, view: View) -> PredictWithGradient:
         """The box branch for one crop and this target."""
-        net, modulation = self.net, self.state.modulation
-        levels = net.iou_features(view.maps)
-
-        def predict(boxes_xywh: Tensor) -> tuple[Tensor, Tensor]:
-            overlaps, gradient = net.predict_iou_with_gradient(modulation, levels, boxes_xywh[None])
-            return overlaps[0], gradient[0]
-
-        return predict
+        return self.net.box_rater(self.state.modulation, view.maps)
 
     def _box_at(self, location: Localization, view: View) -> Tensor:
         """The target's box ``(4,)`` in crop pixels at the place found, kept as far in the image as it must be."""
