@@ -1,5 +1,5 @@
-// What the CUDA kernels share: sizes, reading a box, and the weights of a bin in a form whose size does not depend
-// on the size of the bin.
+// What the CUDA kernels share: sizes, reading a box, and the weights of a bin in a form whose size does not depend on
+// the size of the bin. Only the edges are computed in double, by a few threads.
 #pragma once
 
 #include <cstdint>
@@ -48,31 +48,109 @@ constexpr int kTileBins = 32;
 
 PRROI_HD int ceil_div(int a, int b) { return a / b + (a % b != 0); }
 PRROI_HD int least_of(int a, int b) { return a < b ? a : b; }
-PRROI_HD bool is_finite(double value) { return value - value == 0; }
 
-// A box in cells of the map. `image` is -1 for a box that cannot be pooled: an image that is not there, or a
-// coordinate that is not finite.
-struct Box {
-  int image;
-  Axis y, x;
+template <typename Acc>
+PRROI_HD bool is_finite(Acc value) {
+  return value - value == 0;
+}
+
+// The image of a box; -1 if the box cannot be pooled: an image that is not there, or a coordinate that is not finite.
+template <typename Acc>
+PRROI_DEVICE int image_of(const Acc* __restrict__ rois, int64_t roi, const Sizes& sizes) {
+  const Acc* value = rois + roi * 5;
+  const Acc index = value[0], beyond = 2147483648.0;  // int's
+  const bool finite = is_finite(value[1]) && is_finite(value[2]) && is_finite(value[3]) && is_finite(value[4]);
+  if (!(finite && index >= 0 && index < beyond)) return -1;
+  const int image = static_cast<int>(index);
+  return image < sizes.images && static_cast<Acc>(image) == index ? image : -1;
+}
+
+// A box along one axis, in cells: bins of `size` from `base + low` on. `base` is a whole number near the first edge,
+// so that a tiny box keeps its digits.
+struct Side {
+  double base, low, size;
 };
 
 template <typename Acc>
-PRROI_DEVICE int image_of(const Acc* __restrict__ rois, int64_t roi, const Sizes& sizes) {
-  const double index = rois[roi * 5];
-  return index >= 0 && index < sizes.images && index == floor(index) ? static_cast<int>(index) : -1;
+PRROI_DEVICE Side read_side(const Acc* __restrict__ rois, int64_t roi, bool in_y, const Sizes& sizes) {
+  const Acc* value = rois + roi * 5 + (in_y ? 2 : 1);
+  const Axis axis = make_axis(value[0], value[2], sizes.scale, in_y ? sizes.bins_y : sizes.bins_x);
+  const double base = rint(clamp(axis.low, -1e9, 1e9));
+  return {base, axis.low - base, axis.size};
 }
 
+// The edge of a bin: a cell, and what lies between its centre and the edge, at most half a cell. Hat functions have
+// their kinks at the centres of cells: near them, where digits could be lost, the offset is small and has them all. So
+// the rest is done in the type of the sums; GPUs for games are slow in double. An edge more than a cell off the map
+// is moved to where the last hat has ended.
 template <typename Acc>
-PRROI_DEVICE Box read_box(const Acc* __restrict__ rois, int64_t roi, const Sizes& sizes) {
-  const Acc* value = rois + roi * 5;
-  const double x0 = value[1], y0 = value[2], x1 = value[3], y1 = value[4];
-  Box box{image_of(rois, roi, sizes), make_axis(y0, y1, sizes.scale, sizes.bins_y),
-          make_axis(x0, x1, sizes.scale, sizes.bins_x)};
-  // Sums of what may be infinite: an overflow of the scaled coordinates is as bad as a NaN among the given ones.
-  const double all = fabs(x0 * sizes.scale) + fabs(y0 * sizes.scale) + fabs(x1 * sizes.scale) + fabs(y1 * sizes.scale);
-  if (!is_finite(all)) box.image = -1;
-  return box;
+struct Edge {
+  int cell;
+  Acc offset;
+
+  PRROI_DEVICE int floor() const { return cell - (offset < 0); }
+  PRROI_DEVICE int ceil() const { return cell + (offset > 0); }
+};
+
+template <typename Acc>
+PRROI_DEVICE Edge<Acc> edge_of(const Side& side, int k, int cells) {
+  const double at = clamp(side.low + side.size * k, -1 - side.base, cells - side.base);
+  const double nearest = rint(at);
+  return {static_cast<int>(side.base + nearest), static_cast<Acc>(at - nearest)};
+}
+
+// Where an edge lies on the hat function of a cell: before it (-1), on it (0), behind it (1).
+template <typename Acc>
+struct OnHat {
+  int where;
+  Acc t, hat;  // the edge's distance from the centre, and the height there
+
+  PRROI_DEVICE OnHat(const Edge<Acc>& edge, int cell) : where(0), t(0), hat(0) {
+    const int distance = edge.cell - cell;
+    const Acc size = edge.offset < 0 ? -edge.offset : edge.offset;
+    if (distance < -1 || (distance == -1 && edge.offset <= 0)) {
+      where = -1;
+    } else if (distance > 1 || (distance == 1 && edge.offset >= 0)) {
+      where = 1;
+    } else {
+      t = distance + edge.offset;
+      hat = distance == 0 ? 1 - size : size;
+    }
+  }
+  // Integrals of the hat function up to the edge, and from the edge on.
+  PRROI_DEVICE Acc before() const { return where < 0 ? Acc(0) : where > 0 ? Acc(1) : t < 0 ? half() : 1 - half(); }
+  PRROI_DEVICE Acc behind() const { return where < 0 ? Acc(1) : where > 0 ? Acc(0) : t < 0 ? 1 - half() : half(); }
+
+ private:
+  PRROI_DEVICE Acc half() const { return Acc(0.5) * hat * hat; }
+};
+
+// Mean of a cell's hat function over a bin that is not empty. Nothing like a difference of integrals is divided by the
+// size of a bin that lies within the hat.
+template <typename Acc>
+PRROI_DEVICE Acc weight_between(const OnHat<Acc>& first, const OnHat<Acc>& last, Acc size) {
+  if (last.where < 0 || first.where > 0) return 0;
+  if (first.where < 0) return last.before() / size;
+  if (last.where > 0) return first.behind() / size;
+  if (first.t < 0 && last.t > 0) return 1 - Acc(0.5) * (first.t * (first.t / size) + last.t * (last.t / size));
+  return Acc(0.5) * (first.hat + last.hat);
+}
+
+// Derivatives of weight_between in the two edges.
+template <typename Acc>
+PRROI_DEVICE void slopes_between(const OnHat<Acc>& first, const OnHat<Acc>& last, Acc size, Acc* in_first,
+                                 Acc* in_last) {
+  if (first.where == 0 && last.where == 0) {
+    const Acc a = first.t / size, b = last.t / size;
+    const Acc squares = Acc(0.5) * (a * a - b * b), slope = first.t + last.t < 0 ? Acc(0.5) : Acc(-0.5);
+    const bool over_the_top = first.t < 0 && last.t > 0;
+    *in_first = over_the_top ? squares - a * b : slope;
+    *in_last = over_the_top ? squares + a * b : slope;
+  } else {
+    const Acc weight = weight_between(first, last, size);
+    *in_first = (weight - first.hat) / size;
+    *in_last = (last.hat - weight) / size;
+  }
 }
 
 // The cells that a bin touches lie side by side, and all but the outer two on each side are covered whole and weigh
@@ -101,28 +179,36 @@ struct Bin {
   Acc weight[kKinds][kSlots];
 };
 
-// Derivatives of bin_weight(axis, k, i) in the coordinates of the box, whose distances the edges k and k + 1 divide.
-PRROI_HD void bin_box_slopes(const Axis& axis, int k, int i, double scale, double* low, double* high) {
-  const double first = static_cast<double>(k) / axis.bins, last = static_cast<double>(k + 1) / axis.bins;
-  double in_first, in_last;
-  bin_edge_slopes(axis, k, i, &in_first, &in_last);
-  *low = scale * (in_first * (1 - first) + in_last * (1 - last));
-  *high = scale * (in_first * first + in_last * last);
-}
+// What bins along one axis are made of: their edges, their size in cells, 0 if they are empty.
+template <typename Acc, int kEdges>
+struct Edges {
+  Edge<Acc> edge[kEdges];
+  Acc size;
+};
 
+// One slot of bin `k` of `bins` along an axis, which lies between edges[0] and edges[1].
 template <typename Acc, int kKinds>
-PRROI_DEVICE void fill_slot(const Axis& axis, int k, int cells, double scale, int slot, Bin<Acc, kKinds>& bin) {
-  int first = 0, last = -1;
-  if (axis.size > 0) touched_cells(axis.edge(k), axis.edge(k + 1), cells, &first, &last);
-  const int count = last - first + 1;  // 0 if none
+PRROI_DEVICE void fill_slot(const Edge<Acc>* edges, Acc size, int k, int bins, int cells, Acc scale, int slot,
+                            Bin<Acc, kKinds>& bin) {
+  const int begin = edges[0].floor(), first = begin < 0 ? 0 : begin;
+  const int last = least_of(edges[1].ceil(), cells - 1);
+  const int count = size > 0 ? last - first + 1 : 0;
   const int position = slot_position(slot, count);
-  double weight[3] = {0, 0, 0};
+  Acc weight[3] = {0, 0, 0};
   if (position >= 0) {
-    weight[0] = bin_weight(axis, k, first + position);
-    if (kKinds == 3) bin_box_slopes(axis, k, first + position, scale, &weight[1], &weight[2]);
+    const OnHat<Acc> from(edges[0], first + position), to(edges[1], first + position);
+    weight[0] = weight_between(from, to, size);
+    if constexpr (kKinds == 3) {
+      // The edges k and k + 1 divide the distances of the box's coordinates.
+      const Acc share = static_cast<Acc>(k) / bins, next = static_cast<Acc>(k + 1) / bins;
+      Acc in_first, in_last;
+      slopes_between(from, to, size, &in_first, &in_last);
+      weight[1] = scale * (in_first * (1 - share) + in_last * (1 - next));
+      weight[2] = scale * (in_first * share + in_last * next);
+    }
   }
   PRROI_UNROLL
-  for (int kind = 0; kind < kKinds; ++kind) bin.weight[kind][slot] = static_cast<Acc>(weight[kind]);
+  for (int kind = 0; kind < kKinds; ++kind) bin.weight[kind][slot] = weight[kind];
   if (slot == 0) {
     bin.first = first;
     bin.count = count;

@@ -13,9 +13,10 @@ constexpr int kTileSide = 8;        // cells of a tile along each axis, at most
 constexpr int kScan = 8;            // boxes that a thread tests at a time
 constexpr int kHeldBoxes = 32;      // boxes whose weights are held at a time, at most
 constexpr int kHeldWeights = 2048;  // their weights, at most
+constexpr int kHeldEdges = 512;     // the edges of their bins, at most
 constexpr int kOwnChannels = 4;     // channels of a thread, at most
 constexpr int kAbreast = 4;         // bins of a row that are read at once
-static_assert(2 * kTileBins * kTileSide <= kHeldWeights, "one box must fit");
+static_assert(2 * kTileBins * kTileSide <= kHeldWeights && 2 * kTileBins + 2 <= kHeldEdges, "one box must fit");
 
 // Tiles of tile_height x tile_width cells; a group of channels is what a block's threads hold at a time.
 struct Tiles {
@@ -53,7 +54,8 @@ template <typename Acc, int kThreads>
 struct GatherShared {
   int offset[2][kThreads];
   uint16_t list[kScan * kThreads];
-  Box box[kHeldBoxes];
+  Side side[kHeldBoxes][2];  // along y, along x
+  Edge<Acc> edge[kHeldEdges];
   Acc weight[kHeldWeights];
   struct {
     int16_t low, high;
@@ -66,11 +68,13 @@ struct Tile {
   int y, height, x, width;
 };
 
-PRROI_DEVICE bool reaches(const Axis& axis, int cells, int from, int count) {
-  int first, last;
-  if (!(axis.size > 0)) return false;
-  touched_cells(axis.low, axis.edge(axis.bins), cells, &first, &last);
-  return first < from + count && last >= from;
+// Whether a box reaches the hat functions of cells [from, from + count) along one axis. It is right where it says no;
+// rounding may make it say yes too often.
+template <typename Acc>
+PRROI_DEVICE bool reaches(Acc low, Acc high, Acc scale, int from, int count) {
+  const Acc doubt = Acc(0.01), share = Acc(1e-6), begin = low * scale, end = high * scale;
+  const bool starts_before = begin - doubt - share * (begin < 0 ? -begin : begin) < from + count;
+  return high > low && starts_before && end + doubt + share * (end < 0 ? -end : end) > from - 1;
 }
 
 // Lists the boxes of [begin, begin + kScan * threads) that touch the tile, as distances from `begin`; how many they
@@ -79,15 +83,16 @@ PRROI_DEVICE bool reaches(const Axis& axis, int cells, int from, int count) {
 template <typename Acc, int kThreads, typename Block>
 PRROI_DEVICE int list_boxes(const Sizes& sizes, const Acc* __restrict__ rois, const Tile& tile, int begin,
                             GatherShared<Acc, kThreads>& shared, const Block& block) {
+  const Acc scale = static_cast<Acc>(sizes.scale);
   unsigned touching = 0;
   int found = 0;
   PRROI_UNROLL
   for (int s = 0; s < kScan; ++s) {
     const int64_t roi = static_cast<int64_t>(begin) + s * block.threads() + block.thread();
     if (roi >= sizes.rois || image_of(rois, roi, sizes) != tile.image) continue;
-    const Box box = read_box(rois, roi, sizes);
-    if (box.image < 0 || !reaches(box.y, sizes.height, tile.y, tile.height)) continue;
-    if (!reaches(box.x, sizes.width, tile.x, tile.width)) continue;
+    const Acc* box = rois + roi * 5;
+    if (!reaches(box[1], box[3], scale, tile.x, tile.width) || !reaches(box[2], box[4], scale, tile.y, tile.height))
+      continue;
     touching |= 1u << s;
     ++found;
   }
@@ -119,27 +124,40 @@ struct Held {
         bins_x(least_of(sizes.bins_x - first_x, kTileBins)),
         per_box(bins_y * tile.height + bins_x * tile.width) {}
 
-  PRROI_DEVICE int boxes() const { return least_of(kHeldBoxes, kHeldWeights / per_box); }
+  PRROI_DEVICE int edges() const { return bins_y + bins_x + 2; }  // of a box
+  PRROI_DEVICE int boxes() const {
+    return least_of(kHeldBoxes, least_of(kHeldWeights / per_box, kHeldEdges / edges()));
+  }
 };
 
-// Fills the tables for `count` boxes of the list, from number `from` on. Threads may still be at work with the tables
-// that were filled before, but not with shared.box: that is written first, and a barrier waits for them.
+// Fills the tables for `count` boxes of the list, from number `from` on. Threads may still be at work with the weights
+// that were filled before, but with nothing else: that is written first, and barriers wait for them.
 template <typename Acc, int kThreads, typename Block>
 PRROI_DEVICE void hold_boxes(const Sizes& sizes, const Acc* __restrict__ rois, const Tile& tile, const Held& held,
                              int begin, int from, int count, GatherShared<Acc, kThreads>& shared, const Block& block) {
-  for (int q = block.thread(); q < count; q += block.threads())
-    shared.box[q] = read_box(rois, static_cast<int64_t>(begin) + shared.list[from + q], sizes);
+  for (int t = block.thread(); t < 2 * count; t += block.threads()) {
+    const int64_t roi = static_cast<int64_t>(begin) + shared.list[from + t / 2];
+    shared.side[t / 2][t % 2] = read_side(rois, roi, t % 2 == 0, sizes);
+  }
+  block.sync();
+  for (int t = block.thread(); t < count * held.edges(); t += block.threads()) {
+    const int at = t % held.edges();
+    const bool in_y = at <= held.bins_y;
+    const Side& side = shared.side[t / held.edges()][in_y ? 0 : 1];
+    shared.edge[t] = in_y ? edge_of<Acc>(side, held.bin_y + at, sizes.height)
+                          : edge_of<Acc>(side, held.bin_x + at - held.bins_y - 1, sizes.width);
+  }
   block.sync();
   const int y_weights = held.bins_y * tile.height;
   for (int t = block.thread(); t < count * held.per_box; t += block.threads()) {
     const int q = t / held.per_box, at = t % held.per_box;
     const bool in_y = at < y_weights;
-    const Axis axis = in_y ? shared.box[q].y : shared.box[q].x;
-    const int side = in_y ? tile.height : tile.width, in_axis = in_y ? at : at - y_weights;
-    const int k = (in_y ? held.bin_y : held.bin_x) + in_axis / side;
-    const int cell = (in_y ? tile.y : tile.x) + in_axis % side;
-    const bool apart = cell <= axis.edge(k) - 1 || cell >= axis.edge(k + 1) + 1;
-    shared.weight[t] = apart ? Acc(0) : static_cast<Acc>(bin_weight(axis, k, cell));
+    const int along = in_y ? at : at - y_weights, side = in_y ? tile.height : tile.width;
+    const int k = along / side, cell = (in_y ? tile.y : tile.x) + along % side;
+    const Edge<Acc>* edges = shared.edge + q * held.edges() + (in_y ? k : held.bins_y + 1 + k);
+    const Acc size = static_cast<Acc>(shared.side[q][in_y ? 0 : 1].size);
+    const Acc weight = weight_between(OnHat<Acc>(edges[0], cell), OnHat<Acc>(edges[1], cell), size);
+    shared.weight[t] = size > 0 ? weight : Acc(0);
   }
   block.sync();
   const int sides = tile.height + tile.width;

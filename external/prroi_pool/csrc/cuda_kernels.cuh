@@ -46,36 +46,47 @@ inline Parts plan_parts(const Sizes& sizes, int threads, int blocks) {
 
 template <typename Acc, int kKinds>
 struct PartTables {
+  Edges<Acc, kTileBins + 1> y_edges, x_edges;
   Bin<Acc, kKinds> y[kTileBins], x[kTileBins];
 };
 
-// One part of one box.
+// One part of one box. `image` is -1 if the box cannot be pooled.
 struct Part {
-  int roi;
-  Box box;
+  int roi, image;
   int bin_y, bins_y, bin_x, bins_x;
   int channel, channels;
 
-  // The block's threads compute the tables together. The caller has a barrier between two parts.
+  // The block's threads compute the tables together. Some may still use the bins of the part before: what is written
+  // first are the edges, and then a barrier waits for them.
   template <typename Acc, int kKinds, typename Block>
   PRROI_DEVICE Part(const Sizes& sizes, const Parts& parts, const Acc* __restrict__ rois, int roi_index, int index,
                     PartTables<Acc, kKinds>& tables, const Block& block) {
     const int tile = index / parts.chunks;
     roi = roi_index;
-    box = read_box(rois, roi, sizes);
+    image = image_of(rois, roi, sizes);
     bin_y = tile / parts.tiles_x * kTileBins;
     bin_x = tile % parts.tiles_x * kTileBins;
     bins_y = least_of(sizes.bins_y - bin_y, kTileBins);
     bins_x = least_of(sizes.bins_x - bin_x, kTileBins);
     channel = index % parts.chunks * parts.chunk_channels;
     channels = least_of(sizes.channels - channel, parts.chunk_channels);
-    if (box.image < 0) return;
+    if (image < 0) return;
+    for (int t = block.thread(); t < bins_y + bins_x + 2; t += block.threads()) {
+      const bool in_y = t <= bins_y;
+      const int k = in_y ? t : t - bins_y - 1;
+      const Side side = read_side(rois, roi, in_y, sizes);
+      auto& edges = in_y ? tables.y_edges : tables.x_edges;
+      edges.edge[k] = edge_of<Acc>(side, (in_y ? bin_y : bin_x) + k, in_y ? sizes.height : sizes.width);
+      if (k == 0) edges.size = static_cast<Acc>(side.size);
+    }
+    block.sync();
     for (int t = block.thread(); t < (bins_y + bins_x) * kSlots; t += block.threads()) {
-      const int slot = t % kSlots, k = t / kSlots;
-      const bool in_y = k < bins_y;
-      const Axis axis = in_y ? box.y : box.x;
-      fill_slot(axis, in_y ? bin_y + k : bin_x + k - bins_y, in_y ? sizes.height : sizes.width, sizes.scale, slot,
-                in_y ? tables.y[k] : tables.x[k - bins_y]);
+      const bool in_y = t < bins_y * kSlots;
+      const int slot = t % kSlots, k = t / kSlots - (in_y ? 0 : bins_y);
+      const auto& edges = in_y ? tables.y_edges : tables.x_edges;
+      fill_slot(edges.edge + k, edges.size, (in_y ? bin_y : bin_x) + k, in_y ? sizes.bins_y : sizes.bins_x,
+                in_y ? sizes.height : sizes.width, static_cast<Acc>(sizes.scale), slot,
+                in_y ? tables.y[k] : tables.x[k]);
     }
     block.sync();
   }
@@ -99,7 +110,7 @@ struct Strip {
   }
 
   PRROI_DEVICE int64_t plane(const Sizes& sizes, const Part& part) const {
-    return static_cast<int64_t>(part.box.image) * sizes.channels + channel;
+    return static_cast<int64_t>(part.image) * sizes.channels + channel;
   }
 
   // Index of the first bin in (R, C, bins_y, bins_x); the next one is bins_x further.
@@ -124,7 +135,7 @@ PRROI_DEVICE void pool_block(const Sizes& sizes, const Parts& parts, const T* __
       for (int t = block.thread(); t < strips; t += block.threads()) {
         const Strip strip(part, column, t);
         T* result = out + strip.output(sizes, part);
-        if (part.box.image < 0) {
+        if (part.image < 0) {
           for (int k = strip.y; k < strip.y_end; ++k, result += sizes.bins_x)
             *result = Number<T>::narrow(static_cast<Acc>(NAN));
           continue;
@@ -139,7 +150,6 @@ PRROI_DEVICE void pool_block(const Sizes& sizes, const Parts& parts, const T* __
           *result = Number<T>::narrow(sum[0]);
         }
       }
-      block.sync();
     }
   }
 }
@@ -187,7 +197,7 @@ PRROI_DEVICE void backward_rois_block(const Sizes& sizes, const Parts& parts, co
   for (int64_t roi = block.x(); roi < sizes.rois; roi += block.grid_x()) {
     for (int64_t index = block.y(); index < count; index += block.grid_y()) {
       const Part part(sizes, parts, rois, static_cast<int>(roi), static_cast<int>(index), shared.tables, block);
-      const int strips = part.box.image < 0 ? 0 : Strip::count(part, column);
+      const int strips = part.image < 0 ? 0 : Strip::count(part, column);
       Acc total[4] = {0, 0, 0, 0};
       for (int t = block.thread(); t < strips; t += block.threads()) {
         const Strip strip(part, column, t);
