@@ -33,7 +33,7 @@ def hat_mean(first: Tensor, last: Tensor, size: Tensor) -> Tensor:
     """
     a, b = first.clamp(-1.0, 1.0), last.clamp(-1.0, 1.0)
     inside = (first > -1) & (last < 1)
-    share = torch.where(inside, torch.ones_like(a), (b - a) / size)
+    share = torch.where(inside, 1.0, (b - a) / size)
     over_the_top = a * b < 0
     return torch.where(over_the_top, share - (a * a + b * b) / (2 * size), share * (1 - 0.5 * (a + b).abs()))
 
@@ -56,9 +56,9 @@ def bin_weights(low: Tensor, high: Tensor, bins: int, pixels: int) -> Tensor:
     cells = torch.arange(pixels, dtype=low.dtype, device=low.device)
     edges = (low[..., None, None] - cells) + size * steps
     empty = size == 0
-    size = torch.where(empty, torch.ones_like(size), size)
+    size = torch.where(empty, 1.0, size)
     mean = hat_mean(edges[..., :-1, :], edges[..., 1:, :], size)
-    return torch.where(empty, torch.zeros_like(mean), mean)
+    return torch.where(empty, 0.0, mean)
 
 
 def axis_weights(low: Tensor, high: Tensor, scale: float, bins: int, pixels: int, like: Tensor) -> Tensor:
