@@ -170,6 +170,22 @@ def test_same_as_the_exact_path(emulation: Emulation, name: str, dtype: torch.dt
         _assert_close(what, actual, wanted, TOLERANCE[dtype])
 
 
+@pytest.mark.parametrize("size", [1e-6, 1e-3, 0.1, 10.0, 1e3, 1e6])
+def test_boxes_of_any_size_are_right_to_rounding(emulation: Emulation, size: float) -> None:
+    """In float32, although all but the edges of bins is computed in it: a third lies on or across whole cells."""
+    generator = torch.Generator().manual_seed(3)
+    corners = 16 * torch.rand(60, 2, generator=generator, dtype=torch.float64) - 2
+    corners[::3] = corners[::3].round()
+    corners[1::3] = corners[1::3].round() - 0.3 * size
+    sizes = size * (0.5 + torch.rand(60, 2, generator=generator, dtype=torch.float64))
+    rois = torch.cat([torch.zeros(60, 1), corners, corners + sizes], 1).tolist()
+    features, boxes, grad = _tensors(Case(1, 3, (13, 12), (3, 2), 1.0, rois), torch.float32)
+    out = emulation.pool(LAUNCHES[0], features, boxes, (3, 2), 1.0)
+    results = (out, *emulation.backward(LAUNCHES[0], grad, features, boxes, 1.0))
+    for what, actual, wanted in zip(NAMES, results, _reference(features, boxes, grad, 1.0), strict=True):
+        _assert_close(what, actual, wanted, 1e-6)
+
+
 def test_what_cannot_be_pooled_gives_nan_and_no_gradient(emulation: Emulation) -> None:
     nan, infinity = float("nan"), float("inf")
     good = [[0, 1.2, 0.7, 3.9, 4.1], [1, 0.5, 1.5, 4.5, 3.0]]
