@@ -20,8 +20,11 @@ def check_backend(backend: str) -> None:
         raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, not {backend!r}")
 
 
-def check_size(pooled_height: int, pooled_width: int, spatial_scale: float) -> None:
-    """Raises ValueError or TypeError unless the output size is positive and the scale positive and finite."""
+def check_size(pooled_height: int, pooled_width: int, spatial_scale: float) -> tuple[int, int, float]:
+    """The output size and the scale as Python's numbers: PyTorch does not take numpy's everywhere.
+
+    Raises ValueError or TypeError unless the size is positive and the scale positive and finite.
+    """
     for name, value in (("pooled_height", pooled_height), ("pooled_width", pooled_width)):
         if isinstance(value, bool) or not isinstance(value, (Integral, torch.SymInt)):
             raise TypeError(f"{name} must be a whole number of bins, not {value!r}")
@@ -31,6 +34,8 @@ def check_size(pooled_height: int, pooled_width: int, spatial_scale: float) -> N
         raise TypeError(f"spatial_scale must be a number (1 / stride of the map), not {spatial_scale!r}")
     if not 0 < spatial_scale < float("inf"):
         raise ValueError(f"spatial_scale must be positive and finite (1 / stride of the map), not {spatial_scale!r}")
+    height, width = (n if isinstance(n, (int, torch.SymInt)) else int(n) for n in (pooled_height, pooled_width))
+    return height, width, float(spatial_scale)
 
 
 def check_features(features: Tensor) -> None:

@@ -35,7 +35,8 @@ def prroi_pool2d(
         backend: ``compiled`` for the C++ or CUDA operator, ``exact`` for PyTorch operations, ``auto`` for the first
             that fits to the tensors (see ``python -m prroi_pool``).
         check_values: refuse boxes that are not finite or name an image that is not there. On an accelerator the check
-            waits for the device. Without it a box that is not finite gives NaN, and the batch index has to be right.
+            waits for the device. Without it the CPU operator refuses them all the same; elsewhere a box that is not
+            finite gives NaN, and the batch index has to be right.
 
     Returns:
         ``(R, C, pooled_height, pooled_width)`` of the features' dtype.
@@ -46,14 +47,14 @@ def prroi_pool2d(
         RuntimeError: ``backend="compiled"`` where no operator was built for these tensors.
     """
     checks.check_backend(backend)
-    checks.check_size(pooled_height, pooled_width, spatial_scale)
+    size = checks.check_size(pooled_height, pooled_width, spatial_scale)
     checks.check_features(features)
     checks.check_rois(rois, features)
     if check_values:
         checks.check_roi_values(rois, features.shape[0])
     if _use_compiled(backend, features):
-        return compiled.pool(features, rois, pooled_height, pooled_width, float(spatial_scale))
-    return pool_exact(features, rois, pooled_height, pooled_width, float(spatial_scale))
+        return compiled.pool(features, rois, *size)
+    return pool_exact(features, rois, *size)
 
 
 def prroi_pool_grid(
@@ -95,7 +96,7 @@ def prroi_pool_grid(
         RuntimeError: ``backend="compiled"`` where no operator was built for these tensors.
     """
     checks.check_backend(backend)
-    checks.check_size(pooled_height, pooled_width, spatial_scale)
+    height, width, scale = checks.check_size(pooled_height, pooled_width, spatial_scale)
     checks.check_features(features)
     images = features.shape[0]
     for name, value, form in (("x0", x0, "(N, Gx)"), ("y0", y0, "(N, Gy)"), ("roi_size", roi_size, "(N, 2)")):
@@ -106,11 +107,10 @@ def prroi_pool_grid(
             checks.check_finite(name, value)
     # In half precision a corner plus a size is rounded too much, and images cannot be counted.
     x0, y0, roi_size = (value.to(torch.promote_types(value.dtype, torch.float32)) for value in (x0, y0, roi_size))
-    size = (pooled_height, pooled_width)
     if not _use_compiled(backend, features):
-        return pool_grid_exact(features, x0, y0, roi_size, *size, float(spatial_scale))
-    pooled = compiled.pool(features, _grid_rois(x0, y0, roi_size), *size, float(spatial_scale))
-    return pooled.reshape(images, y0.shape[1], x0.shape[1], features.shape[1], *size)
+        return pool_grid_exact(features, x0, y0, roi_size, height, width, scale)
+    pooled = compiled.pool(features, _grid_rois(x0, y0, roi_size), height, width, scale)
+    return pooled.reshape(images, y0.shape[1], x0.shape[1], features.shape[1], height, width)
 
 
 def _grid_rois(x0: Tensor, y0: Tensor, roi_size: Tensor) -> Tensor:

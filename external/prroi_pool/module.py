@@ -32,11 +32,10 @@ class PrRoIPool2D(nn.Module):
         check_values: bool = True,
     ) -> None:
         super().__init__()
-        check_size(pooled_height, pooled_width, spatial_scale)
+        self.pooled_height, self.pooled_width, self.spatial_scale = check_size(
+            pooled_height, pooled_width, spatial_scale
+        )
         check_backend(backend)
-        self.pooled_height = pooled_height
-        self.pooled_width = pooled_width
-        self.spatial_scale = float(spatial_scale)
         self.backend = backend
         self.check_values = check_values
 

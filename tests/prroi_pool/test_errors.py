@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from prroi_pool import PrRoIPool2D, compiled, prroi_pool2d
+from prroi_pool import PrRoIPool2D, compiled, prroi_pool2d, prroi_pool_grid
 
 FEATURES, ROIS = torch.arange(96.0).reshape(2, 2, 4, 6), torch.tensor([[0, 1.0, 1, 3, 3], [1, 0.5, 0, 4, 2]])
 
@@ -89,9 +89,16 @@ def test_wrong_batch_index_never_goes_unnoticed(backend: str) -> None:
             prroi_pool2d(FEATURES, rois_with(index, 0), 2, 2, backend=backend, check_values=False)
 
 
-def test_whole_numbers_of_any_type() -> None:
-    pooled = prroi_pool2d(FEATURES, ROIS, np.int64(2), np.int32(3), np.float32(0.5))
-    assert torch.equal(pooled, prroi_pool2d(FEATURES, ROIS, 2, 3, 0.5))
+def test_numbers_of_any_type(backend: str) -> None:
+    given, meant = (np.int64(2), np.int32(3), np.float32(0.5)), (2, 3, 0.5)
+    for features, rois in ((FEATURES, ROIS), (FEATURES[:1], ROIS[:1])):
+        expected = prroi_pool2d(features, rois, *meant, backend=backend)
+        assert torch.equal(prroi_pool2d(features, rois, *given, backend=backend), expected)
+    module = PrRoIPool2D(*given, backend=backend)
+    assert [type(number) for number in (module.pooled_height, module.pooled_width)] == [int, int]
+    assert torch.equal(module(FEATURES, ROIS), prroi_pool2d(FEATURES, ROIS, *meant, backend=backend))
+    grid = FEATURES, torch.tensor([[0.0, 1]] * 2), torch.tensor([[2.0]] * 2), torch.tensor([[3.0, 4]] * 2)
+    assert torch.equal(prroi_pool_grid(*grid, *given, backend=backend), prroi_pool_grid(*grid, *meant, backend=backend))
 
 
 def test_module_pools_like_the_function(backend: str) -> None:
