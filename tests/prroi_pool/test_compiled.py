@@ -252,6 +252,8 @@ def test_shapes_and_dtypes_that_do_not_fit() -> None:
         "rois must have the dtype of features": lambda: ops.pool(features, rois.float(), 2, 3, 1.0),
         "grad must be": lambda: ops.pool_backward_rois(gradient[:4], features, rois, 1.0),
         r"grad must be \(R, C": lambda: ops.pool_backward_features(gradient[:4], rois, 3, 5, 3, 1.0),
+        "at least one bin": lambda: ops.pool_backward_features(gradient[..., :0], rois, 3, 5, 3, 1.0),
+        "at least one bin in": lambda: ops.pool_backward_rois(gradient[:, :, :0], features, rois, 1.0),
     }.items():
         with pytest.raises(RuntimeError, match=words):
             call()

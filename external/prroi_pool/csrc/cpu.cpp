@@ -113,6 +113,7 @@ void check(const Tensor& maps, const char* name, const Tensor& rois) {
 
 void check_grad(const Tensor& grad, const Tensor& rois, int64_t channels) {
   STD_TORCH_CHECK(grad.size(0) == rois.size(0) && grad.size(1) == channels, "grad must be (R, C, ph, pw)");
+  STD_TORCH_CHECK(grad.size(2) > 0 && grad.size(3) > 0, "grad must have at least one bin in each direction");
 }
 
 Tensor pool(const Tensor& features, const Tensor& rois, int64_t ph, int64_t pw, double scale) {
