@@ -104,12 +104,13 @@ def test_timing_has_every_way_to_pool(grid: bool, monkeypatch: pytest.MonkeyPatc
 
 def test_boxes_on_a_grid_are_those_of_the_grid_path(monkeypatch: pytest.MonkeyPatch) -> None:
     """The times of the two paths may be compared only if they pool the same boxes."""
-    seen = []
+    seen, backends = [], []
     for name in ("prroi_pool2d", "prroi_pool_grid"):
         real = getattr(selfcheck, name)
 
         def spy(*arguments: object, real: Callable = real, **options: object) -> Tensor:
             seen.append(real(*arguments, **options))
+            backends.append(options["backend"])
             return seen[-1]
 
         monkeypatch.setattr(selfcheck, name, spy)
@@ -117,6 +118,7 @@ def test_boxes_on_a_grid_are_those_of_the_grid_path(monkeypatch: pytest.MonkeyPa
     selfcheck.time_case(selfcheck.Case("tiny", 9, 2, 12, 2, grid=True), "cpu", rounds=1)
     per_box, on_grid = seen[:2]
     torch.testing.assert_close(on_grid.reshape(per_box.shape), per_box, rtol=1e-4, atol=1e-5)
+    assert set(backends) == {"exact"}  # the compiled operators have a column of their own
 
 
 def test_report_fits_a_screen(monkeypatch: pytest.MonkeyPatch) -> None:
