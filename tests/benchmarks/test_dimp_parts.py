@@ -13,7 +13,7 @@ import torch
 
 @pytest.fixture(scope="module")
 def script(repository: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("dimp_parts", repository / "benchmarks" / "dimp_parts.py")
+    spec = importlib.util.spec_from_file_location("benchmarks.dimp_parts", repository / "benchmarks" / "dimp_parts.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -34,8 +34,8 @@ def test_all_ways_give_the_same(script: ModuleType) -> None:
     net = script.make("dimp18_small")
     parts = {**script.filter_parts(net, 3), **script.box_parts({"plain": net, "prepared": net})}
     for ways in parts.values():
-        first, *others = (run() for run in ways.values())
-        for result in others:
-            # Beside the tensor in question come overlaps, or iterates.
-            other = result if isinstance(result, torch.Tensor) else getattr(result, "filter", result[1])
-            torch.testing.assert_close(other.reshape(first.shape), first, atol=1e-5, rtol=1e-4)
+        # Beside the tensor in question come overlaps, or iterates.
+        results = [result if isinstance(result, torch.Tensor) else getattr(result, "filter", result[1])
+                   for result in (run() for run in ways.values())]  # fmt: skip
+        for result in results[1:]:
+            torch.testing.assert_close(result.reshape(results[0].shape), results[0], atol=1e-5, rtol=1e-4)
