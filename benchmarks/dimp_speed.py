@@ -132,8 +132,9 @@ class PlainTracker(NotingTracker):
 class Candidate:
     """A tracker in one form, what it takes, and what it finds."""
 
-    def __init__(self, net: DiMPNet, form: str, clock: Clock) -> None:
+    def __init__(self, net: DiMPNet, form: str, clock: Clock, step_length: float) -> None:
         params = DiMPParams(
+            box_refinement_step_length=step_length,
             train_skipping=10**6,
             target_not_found_threshold=-1e9,  # always found, and never a distractor
             distractor_threshold=1e9,
@@ -207,7 +208,9 @@ def _features(net: DiMPNet, device: torch.device) -> None:
 
 def measure(net: DiMPNet, args: argparse.Namespace, clock: Clock) -> dict[str, dict[str, float]]:
     """For each form the medians of its parts in milliseconds, and what they are to those of others."""
-    candidates = {form: Candidate(net, form, clock) for form in (PLAIN, *args.precisions)}
+    # A random net sends boxes anywhere; with short steps they stay about the target, as a trained net's do.
+    step_length = DiMPParams().box_refinement_step_length if args.weights else 1e-3
+    candidates = {form: Candidate(net, form, clock, step_length) for form in (PLAIN, *args.precisions)}
     video = read_video(args.sequence, args.frames + 1) if args.sequence else synthetic_video(args.frames + 1)
     for candidate in candidates.values():  # weights are brought into order, memory is allocated
         candidate.run(video[:2])
