@@ -73,8 +73,8 @@ def prroi_pool_grid(
     for Discriminant Model based Tracking", ECCV 2020).
 
     The same values as :func:`prroi_pool2d` with the boxes ``[x0[j], y0[i], x0[j] + w, y0[i] + h]``. In PyTorch
-    operations the columns of the grid are pooled once for all of its rows, which saves most of the time; the compiled
-    operators are as fast box by box.
+    operations the columns of the grid are pooled once for all of its rows, which saves most of the time; the operator
+    for the CPU averages the rows of the map once for each row of boxes.
 
     Args:
         features: ``(N, C, H, W)`` float16, bfloat16, float32 or float64.

@@ -126,6 +126,22 @@ def test_same_bits_for_any_number_of_threads(dtype: torch.dtype, set_threads: Ca
         assert all(torch.equal(one, two) for one, two in zip(results[0], other, strict=True))
 
 
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+def test_boxes_of_the_same_rows_do_not_disturb_each_other(dtype: torch.dtype) -> None:
+    """Their rows are averaged together, which must not show: overlapping, apart, empty, outside, another image."""
+    rows = [[0, x, 1.3, x + 4.5, 6.1] for x in (-6.0, 0.5, 1.0, 1.0, 18.0, 3.0)]
+    rows += [[0, 5.0, 1.3, 5.0, 6.1], [1, 3.0, 1.3, 7.5, 6.1], [1, 3.5, 1.3, 8.0, 6.1], [1, 3.5, 2.0, 8.0, 2.0]]
+    rois = torch.tensor(rows, dtype=dtype)
+    features = torch.randn(2, 9, 8, 21, dtype=dtype, generator=torch.Generator().manual_seed(3), requires_grad=True)
+    together = compiled.pool(features, rois, 4, 3, 1.0)
+    alone = torch.cat([compiled.pool(features, roi[None], 4, 3, 1.0) for roi in rois])
+    assert torch.equal(together, alone)
+    weight = torch.randn(together.shape, dtype=dtype, generator=torch.Generator().manual_seed(4))
+    (grad_together,) = torch.autograd.grad(together, features, weight)
+    (grad_alone,) = torch.autograd.grad(alone, features, weight)
+    torch.testing.assert_close(grad_together, grad_alone, rtol=0, atol=TOLERANCE[dtype][1])
+
+
 def test_same_bits_in_any_memory_order() -> None:
     features, rois, gradient = inputs_for("no multiples", torch.float32)
     expected = results_of(by_operator, features, rois, gradient)

@@ -64,16 +64,17 @@ void pool_as(const Tensor& features, const Tensor& rois, double scale, Tensor& o
   const int bin_stride = std::max(size_of(out, 3), kPadding<T>);
   const Boxes<T> boxes = read_boxes<T>(rois, features, out, scale, bin_stride, false);
   const Forward<T> kernel{maps, boxes, out.size(2), out.size(3), bin_stride, out.mutable_data_ptr<T>()};
-  run_parallel<T>(kernel, divide_up(maps.channels, kGroup) * boxes.count(), 2 * operations_for(boxes, maps.channels));
+  const int64_t units = divide_up(maps.channels, kGroup) * static_cast<int64_t>(boxes.strips.size());
+  run_parallel<T>(kernel, units, 2 * operations_for(boxes, maps.channels));
 }
 
 template <typename T>
 void pool_backward_features_as(const Tensor& grad, const Tensor& rois, double scale, Tensor& out) {
   const int64_t images = out.size(0), channels = out.size(1);
   const Boxes<T> boxes = read_boxes<T>(rois, out, grad, scale, 0, false);
-  std::vector<std::vector<int64_t>> of_image(images);
-  for (int64_t r = 0; r < boxes.count(); ++r) of_image[boxes.image[r]].push_back(r);
-  const BackwardFeatures<T> kernel{grad.const_data_ptr<T>(), boxes,        of_image,     channels,
+  std::vector<std::vector<int64_t>> strips_of(images);
+  for (size_t s = 0; s < boxes.strips.size(); ++s) strips_of[boxes.image[boxes.strips[s].begin]].push_back(s);
+  const BackwardFeatures<T> kernel{grad.const_data_ptr<T>(), boxes,        strips_of,    channels,
                                    out.size(2),              out.size(3),  grad.size(2), grad.size(3),
                                    out.mutable_data_ptr<T>()};
   const int64_t operations = 2 * operations_for(boxes, channels) + out.numel() / kPadding<T>;

@@ -55,7 +55,7 @@ class Maps {
   std::vector<T> copied_;
 };
 
-// Forward. A unit of work is a group of channels at one box; the boxes of a group follow each other.
+// Forward. A unit of work is a group of channels at one strip of boxes; the strips of a group follow each other.
 template <typename T>
 struct Forward {
   const Maps<T>& maps;
@@ -65,40 +65,44 @@ struct Forward {
 
   template <int N>
   PRROI_INLINE void run(int64_t begin, int64_t end) const {
+    const int64_t strips = boxes.strips.size();
     std::vector<T> rows, pooled(kGroup * ph * pw + N);
     for (int64_t n = begin; n < end; ++n) {
-      const int64_t channel = n / boxes.count() * kGroup, r = n % boxes.count();
-      const Side<T> x = boxes.x.side(r), y = boxes.y.side(r);
+      const int64_t channel = n / strips * kGroup;
+      const Strip& strip = boxes.strips[n % strips];
       const int64_t valid = std::min<int64_t>(kGroup, maps.channels - channel);
       const T* planes[kGroup];
       for (int c = 0; c < kGroup; ++c)  // where channels are missing, the last one again
-        planes[c] = maps.plane(boxes.image[r], channel + std::min<int64_t>(c, valid - 1));
-      rows.resize(kGroup * ph * x.cells);
-      average_rows<N>(planes, x, y, rows.data());
-      average_columns<N>(rows.data(), x, pooled.data());
-      std::copy_n(pooled.data(), valid * ph * pw, out + (r * maps.channels + channel) * ph * pw);
+        planes[c] = maps.plane(boxes.image[strip.begin], channel + std::min<int64_t>(c, valid - 1));
+      rows.resize(kGroup * ph * strip.cells);
+      average_rows<N>(planes, strip, boxes.y.side(strip.begin), rows.data());
+      for (int64_t r = strip.begin; r < strip.end; ++r) {
+        const Side<T> x = boxes.x.side(r);
+        average_columns<N>(rows.data() + x.first - strip.first, strip.cells, x, pooled.data());
+        std::copy_n(pooled.data(), valid * ph * pw, out + (r * maps.channels + channel) * ph * pw);
+      }
     }
   }
 
   // rows[channel][bin in y][cell in x]
   template <int N>
-  PRROI_INLINE void average_rows(const T* const* planes, const Side<T>& x, const Side<T>& y, T* rows) const {
-    for (int64_t j = 0; j < x.cells; j += N)
+  PRROI_INLINE void average_rows(const T* const* planes, const Strip& strip, const Side<T>& y, T* rows) const {
+    for (int64_t j = 0; j < strip.cells; j += N)
       for (int64_t p = 0; p < ph; ++p) {
         Lanes<T, N> sum[kGroup] = {};
         for (int64_t i = y.touched[p].begin; i < y.touched[p].end; ++i) {
           const T weight = y.weights[p * y.cells + i];
-          const int64_t at = (y.first + i) * maps.width + x.first + j;
+          const int64_t at = (y.first + i) * maps.width + strip.first + j;
           for (int c = 0; c < kGroup; ++c) sum[c] += weight * lanes_at<N>(planes[c] + at);
         }
-        for (int c = 0; c < kGroup; ++c) lanes_at<N>(rows + (c * ph + p) * x.cells + j) = sum[c];
+        for (int c = 0; c < kGroup; ++c) lanes_at<N>(rows + (c * ph + p) * strip.cells + j) = sum[c];
       }
   }
 
   // pooled[channel][bin in y][bin in x]: the rows of all channels alike, the bins in x as lanes. Where these are fewer
   // than the lanes, what is written behind them is overwritten by the next row.
   template <int N>
-  PRROI_INLINE void average_columns(const T* rows, const Side<T>& x, T* pooled) const {
+  PRROI_INLINE void average_columns(const T* rows, int64_t stride, const Side<T>& x, T* pooled) const {
     for (int64_t row = 0; row < kGroup * ph; row += kGroup)
       for (int64_t bin = 0; bin < pw; bin += N) {
         const int64_t q = std::max<int64_t>(0, std::min(bin, pw - N));
@@ -106,7 +110,7 @@ struct Forward {
         Lanes<T, N> sum[kGroup] = {};
         for (int64_t i = x.touched[q].begin; i < x.touched[last].end; ++i) {
           const Lanes<T, N> weights = lanes_at<N>(x.weights + i * bin_stride + q);
-          for (int c = 0; c < kGroup; ++c) sum[c] += rows[(row + c) * x.cells + i] * weights;
+          for (int c = 0; c < kGroup; ++c) sum[c] += rows[(row + c) * stride + i] * weights;
         }
         for (int c = 0; c < kGroup; ++c) lanes_at<N>(pooled + (row + c) * pw + q) = sum[c];
       }
@@ -118,23 +122,29 @@ template <typename T>
 struct BackwardFeatures {
   const T* grad;
   const Boxes<T>& boxes;
-  const std::vector<std::vector<int64_t>>& of_image;
+  const std::vector<std::vector<int64_t>>& strips_of;  // by image
   int64_t channels, height, width, ph, pw;
   T* out;
 
   template <int N>
   PRROI_INLINE void run(int64_t begin, int64_t end) const {
     const int64_t groups = divide_up(channels, kGroup), stride = divide_up(width, kPadding<T>) * kPadding<T>;
-    std::vector<T> sums(kGroup * height * stride), means(ph * kGroup * N);
+    std::vector<T> sums(kGroup * height * stride), rows;
     for (int64_t n = begin; n < end; ++n) {
       const int64_t image = n / groups, channel = n % groups * kGroup;
       const int64_t valid = std::min<int64_t>(kGroup, channels - channel);
       std::fill(sums.begin(), sums.end(), T(0));
-      for (int64_t r : of_image[image]) {
-        const T* grads[kGroup];
-        for (int c = 0; c < kGroup; ++c)
-          grads[c] = grad + (r * channels + channel + std::min<int64_t>(c, valid - 1)) * ph * pw;
-        add_box<N>(grads, boxes.x.side(r), boxes.y.side(r), stride, means.data(), sums.data());
+      for (int64_t s : strips_of[image]) {
+        const Strip& strip = boxes.strips[s];
+        rows.assign(kGroup * ph * strip.cells, T(0));
+        for (int64_t r = strip.begin; r < strip.end; ++r) {
+          const T* grads[kGroup];
+          for (int c = 0; c < kGroup; ++c)
+            grads[c] = grad + (r * channels + channel + std::min<int64_t>(c, valid - 1)) * ph * pw;
+          const Side<T> x = boxes.x.side(r);
+          add_columns<N>(grads, x, strip.cells, rows.data() + x.first - strip.first);
+        }
+        add_rows<N>(rows.data(), strip, boxes.y.side(strip.begin), stride, sums.data());
       }
       for (int64_t c = 0; c < valid; ++c)
         for (int64_t i = 0; i < height; ++i)
@@ -143,31 +153,39 @@ struct BackwardFeatures {
     }
   }
 
+  // Adds to rows[channel][bin in y][cell in x] what one box leaves there.
   template <int N>
-  PRROI_INLINE void add_box(const T* const* grads, const Side<T>& x, const Side<T>& y, int64_t stride, T* means,
-                            T* sums) const {
+  PRROI_INLINE void add_columns(const T* const* grads, const Side<T>& x, int64_t stride, T* rows) const {
     int64_t q0 = 0, q1 = 0;  // bins that touch the cells j .. j + N - 1
     for (int64_t j = 0; j < x.cells; j += N) {
       while (q1 < pw && x.touched[q1].begin < j + N) ++q1;
       while (q0 < q1 && x.touched[q0].end <= j) ++q0;
       for (int64_t p = 0; p < ph; ++p) {
-        Lanes<T, N> sum[kGroup] = {};
+        Lanes<T, N> sum[kGroup];
+        for (int c = 0; c < kGroup; ++c) sum[c] = lanes_at<N>(rows + (c * ph + p) * stride + j);
         for (int64_t q = q0; q < q1; ++q) {
           const Lanes<T, N> weights = lanes_at<N>(x.weights + q * x.cells + j);
           for (int c = 0; c < kGroup; ++c) sum[c] += grads[c][p * pw + q] * weights;
         }
-        for (int c = 0; c < kGroup; ++c) lanes_at<N>(means + (p * kGroup + c) * N) = sum[c];
+        for (int c = 0; c < kGroup; ++c) lanes_at<N>(rows + (c * ph + p) * stride + j) = sum[c];
       }
-      int64_t p0 = 0, p1 = 0;  // bins that touch the row i
-      for (int64_t i = 0; i < y.cells; ++i) {
-        while (p1 < ph && y.touched[p1].begin <= i) ++p1;
-        while (p0 < p1 && y.touched[p0].end <= i) ++p0;
-        T* row = sums + (y.first + i) * stride + x.first + j;
+    }
+  }
+
+  // Spreads the rows of bins of a strip over the rows of the map.
+  template <int N>
+  PRROI_INLINE void add_rows(const T* rows, const Strip& strip, const Side<T>& y, int64_t stride, T* sums) const {
+    int64_t p0 = 0, p1 = 0;  // bins that touch the row i
+    for (int64_t i = 0; i < y.cells; ++i) {
+      while (p1 < ph && y.touched[p1].begin <= i) ++p1;
+      while (p0 < p1 && y.touched[p0].end <= i) ++p0;
+      for (int64_t j = 0; j < strip.cells; j += N) {
+        T* row = sums + (y.first + i) * stride + strip.first + j;
         Lanes<T, N> sum[kGroup];
         for (int c = 0; c < kGroup; ++c) sum[c] = lanes_at<N>(row + c * height * stride);
         for (int64_t p = p0; p < p1; ++p) {
           const T weight = y.weights[p * y.cells + i];
-          for (int c = 0; c < kGroup; ++c) sum[c] += weight * lanes_at<N>(means + (p * kGroup + c) * N);
+          for (int c = 0; c < kGroup; ++c) sum[c] += weight * lanes_at<N>(rows + (c * ph + p) * strip.cells + j);
         }
         for (int c = 0; c < kGroup; ++c) lanes_at<N>(row + c * height * stride) = sum[c];
       }
