@@ -43,14 +43,17 @@ def build_net(spec: NetSpec) -> nn.Module:
     """Builds the net that `spec` describes, with random weights.
 
     Raises:
-        UserError: no such builder, or it does not take these arguments.
+        UserError: no such builder, or it does not take these arguments or their values.
     """
     builder = getattr(_module_of(spec.builder), spec.builder)
     try:
         inspect.signature(builder).bind(**spec.kwargs)
     except TypeError as error:
         raise UserError(f"net builder {spec.builder!r} does not accept its arguments: {error}") from error
-    return builder(**spec.kwargs)
+    try:
+        return builder(**spec.kwargs)
+    except ValueError as error:
+        raise UserError(f"net {spec.builder!r} cannot be built: {error}") from error
 
 
 def list_builders() -> list[str]:

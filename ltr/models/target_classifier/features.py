@@ -28,7 +28,7 @@ def classification_features(block: str, in_channels: int, out_channels: int, fil
     if block == "none" and in_channels != out_channels:
         raise ValueError(
             f"without a classification block the features have the backbone's {in_channels} channels, "
-            f"not {out_channels}: leave classification_channels out"
+            f"not {out_channels}: make classification_channels {in_channels}"
         )
     layers: list[nn.Module] = []
     if block == "full":

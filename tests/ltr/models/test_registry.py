@@ -31,6 +31,8 @@ def test_a_builder_may_follow_its_module_with_a_number() -> None:
 def test_unknown_builders_and_arguments() -> None:
     with pytest.raises(UsageError, match=r"unknown net builder 'edfc'; did you mean 'edcf'\?"):
         build_net(NetSpec("edfc"))
+    with pytest.raises(UserError, match=r"'dimp18_small' cannot be built: optimizer must be one of .*, not 'sgd'"):
+        build_net(NetSpec("dimp18_small", {"optimizer": "sgd"}))
     with pytest.raises(UserError, match=r"'edcf' does not accept its arguments: .*no_such"):
         build_net(NetSpec("edcf", {"no_such": 1}))
 
