@@ -176,7 +176,7 @@ def net_spec(net: NetSettings, sampling: DiMPSampling) -> NetSpec:
     arguments: dict[str, Any] = {name: getattr(net, name) for name in names}
     # The initial label of the optimizer is as wide as that of the loss: a quarter of a target, in cells.
     sigma = sampling.label_sigma / sampling.search_area_scale * sampling.image_size / FEATURE_STRIDE
-    return NetSpec(net.builder, {**arguments, "feature_size": round(sigma / LABEL_SIGMA)})
+    return NetSpec(net.builder, {**arguments, "feature_size": max(1, round(sigma / LABEL_SIGMA))})
 
 
 def parameter_groups(net: DiMPNet, optim: OptimSettings) -> list[dict[str, Any]]:

@@ -102,6 +102,21 @@ def test_nets_of_the_paper_are_those_of_the_official_checkpoints() -> None:
         assert spec.kwargs["feature_size"] == 18
 
 
+def test_variants_that_cannot_be_are_an_error_in_words() -> None:
+    full = small(dimp18.settings())
+    for changes, words in (
+        ({"initializer": "zero", "optimizer": "none"}, "its filter would stay zero"),
+        ({"classification_block": "none", "classification_channels": 24}, "make classification_channels 16"),
+    ):
+        with pytest.raises(UserError, match=words):
+            build(replace(full, net=replace(full.net, **changes)))
+
+
+def test_a_label_of_no_width_still_makes_a_net() -> None:
+    full = dimp18.settings()
+    assert net_spec(full.net, replace(full.data.sampling, label_sigma=1e-4)).kwargs["feature_size"] == 1
+
+
 def test_rates_of_the_paper() -> None:
     optim = OptimSettings()
     assert [rate(optim, epoch) for epoch in (0, 14, 15, 30, 45)] == pytest.approx([1, 1, 0.2, 0.04, 0.008])
