@@ -30,5 +30,5 @@ def load_dimp(weights: str) -> DiMPNet:
         ) from error
     net = load_net(path)
     if not isinstance(net, DiMPNet):
-        raise UserError(f"weights {path} are of a {type(net).__name__}; DiMP needs those of {', '.join(BUILDERS)}")
+        raise UserError(f"weights {path} are of {type(net).__name__}; DiMP needs those of {', '.join(BUILDERS)}")
     return net

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal
 
 from ltr.admin.overrides import check_range
@@ -11,7 +12,7 @@ from ltr.admin.overrides import check_range
 _RANGES: dict[str, tuple[float | None, float | None]] = {
     "image_sample_size": (64, 1024),
     "search_area_scale": (1.5, 20),
-    "max_scale_change": (1, None),
+    "patch_max_scale_change": (1, None),
     "sample_memory_size": (2, 10_000),
     "averaging_rate": (0, 1),
     "learning_rate": (0, 0.99),
@@ -23,6 +24,12 @@ _RANGES: dict[str, tuple[float | None, float | None]] = {
     "net_opt_update_iter": (0, 1000),
     "net_opt_hn_iter": (0, 1000),
     "net_opt_low_iter": (0, 1000),
+    "low_score_opt_threshold": (None, None),  # any number, but a number
+    "target_not_found_threshold": (None, None),
+    "distractor_threshold": (None, None),
+    "hard_negative_threshold": (None, None),
+    "uncertain_threshold": (None, None),
+    "hard_sample_threshold": (None, None),
     "displacement_scale": (0, None),
     "target_neighborhood_scale": (0, None),
     "target_inside_ratio": (0, 0.5),
@@ -32,7 +39,7 @@ _RANGES: dict[str, tuple[float | None, float | None]] = {
     "box_jitter_pos": (0, 10),
     "box_jitter_sz": (0, 10),
     "box_refinement_iter": (1, 100),
-    "box_refinement_step_length": (0, None),
+    "box_refinement_step_length": (0, 1000),
     "box_refinement_step_decay": (0, 1),
     "maximal_aspect_ratio": (1.01, None),
     "iounet_k": (1, None),
@@ -58,7 +65,7 @@ class DiMPParams:
     image_sample_size: int = 288  # side of the crop; a multiple of 16
     search_area_scale: float = 5.0  # side of the region / sqrt(w * h) of the target
     border_mode: Literal["replicate", "inside", "inside_major"] = "replicate"  # what the crop does at the image's edge
-    max_scale_change: float | None = None  # how far the inside modes may shrink the region
+    patch_max_scale_change: float | None = None  # how far the inside modes may shrink the region
     crop_arithmetic: Literal["asis", "intdiv"] = "asis"  # see ltr.ops.sample_patch.place_window
 
     # online training of the target filter
@@ -124,10 +131,14 @@ class DiMPParams:
         dropped, probability = self.augment_dropout
         check_range("DiMPParams", "augment_dropout[0]", dropped, 0)
         check_range("DiMPParams", "augment_dropout[1]", probability, 0, 0.99)
-        for sigmas in self.augment_blur:
-            check_range("DiMPParams", "augment_blur", min(sigmas), 0, low_open=True)
+        for sigma in chain.from_iterable(self.augment_blur):
+            check_range("DiMPParams", "augment_blur", sigma, 0, 100, low_open=True)
+        for shift in chain.from_iterable(self.augment_relativeshift):
+            check_range("DiMPParams", "augment_relativeshift", shift, -1, 1)  # beyond, the target would leave the crop
         for factor in self.augment_scale:
             check_range("DiMPParams", "augment_scale", factor, 0.1, 10)
+        for degrees in self.augment_rotate:
+            check_range("DiMPParams", "augment_rotate", degrees, -360, 360)
         if self.update == "memory" and self.sample_memory_size <= self.num_init_samples:
             raise ValueError(
                 f"DiMPParams.sample_memory_size {self.sample_memory_size} leaves no room beside the "

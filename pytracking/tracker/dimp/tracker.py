@@ -165,7 +165,7 @@ class DiMPTracker:
             (extent, extent),
             (self.side, self.side),
             mode=params.border_mode,
-            max_scale_change=params.max_scale_change,
+            max_scale_change=params.patch_max_scale_change,
             arithmetic=params.crop_arithmetic,
             device=self.device,
         )

@@ -44,8 +44,8 @@ def tracked(net: DiMPNet, params: DiMPParams, seed: int = 0, frames: int = 4) ->
     [
         ("dimp18", QUICK),
         ("dimp18", {**FOUND, "crop_arithmetic": "intdiv"}),
-        ("dimp18", {**FOUND, "border_mode": "inside_major", "max_scale_change": 1.5, "box_refinement_space": "relative",
-                    "box_refinement_step_length": 2.5e-3}),
+        ("dimp18", {**FOUND, "border_mode": "inside_major", "patch_max_scale_change": 1.5,
+                    "box_refinement_space": "relative", "box_refinement_step_length": 2.5e-3}),
         ("dimp18", {**FOUND, "num_init_random_boxes": 0, "precision": "bf16"}),
         ("dimp18_no_update", FOUND),
         ("dimp18_averaging", FOUND),
@@ -83,6 +83,16 @@ def test_first_frame_makes_fifteen_samples(small_net: DiMPNet) -> None:
     assert len({tuple(box) for box in memory.boxes_xywh.tolist()}) > 5  # shifted at random
     dropped = (memory.samples[13:] == 0).all(dim=(2, 3)).float().mean()
     assert 0.02 < float(dropped) < 0.5
+
+
+def test_the_first_frame_is_one_batch(small_net: DiMPNet, monkeypatch: pytest.MonkeyPatch) -> None:
+    images, boxes = moving_target(1)
+    tracker = DiMPTracker(DiMPParams(**QUICK), net=small_net)
+    backbone, batches = tracker.net.backbone, []
+    monkeypatch.setattr(tracker.net, "backbone", lambda crops: batches.append(len(crops)) or backbone(crops))
+    tracker.initialize(images[0], {"init_bbox": list(boxes[0])})
+    dropped, _ = tracker.params.augment_dropout
+    assert batches == [tracker.params.num_init_samples - dropped]
 
 
 def test_updates_of_table_3(small_net: DiMPNet) -> None:
@@ -301,6 +311,11 @@ def test_weights_of_another_net_are_refused(tmp_path: Path) -> None:
         ({"sample_memory_size": 15}, "no room beside the 15"),
         ({"augment_dropout": (2, 1.0)}, "augment_dropout"),
         ({"augment_blur": ((0, 1),)}, "augment_blur"),
+        ({"augment_blur": ((1, math.inf),)}, "augment_blur"),
+        ({"augment_relativeshift": ((0.6, 5.0),)}, "augment_relativeshift"),
+        ({"augment_rotate": (math.nan,)}, "augment_rotate"),
+        ({"target_not_found_threshold": math.nan}, "target_not_found_threshold"),
+        ({"box_refinement_step_length": math.inf}, "box_refinement_step_length"),
         ({"augment_scale": (0.0,)}, "augment_scale"),
         ({"window_output": True}, "perform_hn_without_windowing"),
         ({"box_refinement_iter": 0}, "box_refinement_iter"),
