@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from ltr.actors.dimp import DiMPActor, DiMPLoss
 from ltr.data.processing.dimp import DiMPProcessing, DiMPSampling
@@ -22,33 +23,10 @@ GOLDENS = np.load(Path(__file__).parents[2] / "goldens" / "dimp" / "train_step_d
 SAMPLING = DiMPSampling(image_size=96, search_area_scale=3.0, train_centre_jitter=1.0, test_centre_jitter=1.0)
 
 
-def golden_weight(name: str, like: torch.Tensor, names: set[str]) -> torch.Tensor:
-    """The goldens' deterministic weights: normal numbers from a generator that the entry's name seeds."""
-    if not like.is_floating_point() or "filter_optimizer." in name:
-        return like
-    rs, shape = np.random.RandomState(zlib.crc32(name.encode()) & 0x7FFFFFFF), tuple(like.shape)
-    if name.endswith("running_var"):
-        values = 1 + 0.1 * rs.rand(*shape)
-    elif name.endswith("running_mean"):
-        values = 0.1 * rs.standard_normal(shape)
-    elif len(shape) >= 2:
-        values = rs.standard_normal(shape) * np.sqrt(2.0 / np.prod(shape[1:]))
-        if len(shape) == 4 and shape[2] * shape[3] > 1:
-            values -= values.mean(axis=(2, 3), keepdims=True)
-        values *= (5.0 if name.endswith("iou_predictor.weight") else 1) * (0.3 if "filter_initializer." in name else 1)
-    elif name.endswith("weight"):
-        last = name.endswith(".bn3.weight") or (name.endswith(".bn2.weight") and name[:-10] + "bn3.weight" not in names)
-        values = (1 + 0.1 * rs.standard_normal(shape)) * (0.4 if last else 1.0)
-    else:
-        values = 0.05 * rs.standard_normal(shape)
-    return torch.from_numpy(np.asarray(values)).to(like.dtype)
-
-
 @pytest.fixture(scope="module")
-def golden_net() -> DiMPNet:
-    net = dimp18()
-    state = net.state_dict()
-    net.load_state_dict({name: golden_weight(name, tensor, set(state)) for name, tensor in state.items()})
+def golden_net(fill_by_recipe: Callable[[nn.Module], nn.Module]) -> DiMPNet:
+    net = fill_by_recipe(dimp18())
+    assert isinstance(net, DiMPNet)
     return net.train()
 
 
