@@ -30,10 +30,12 @@ def test_official_weights_and_slots(case: str) -> None:
 
 def test_what_is_stored_is_what_is_given_back() -> None:
     memory = SampleMemory(torch.ones(2, 3, 4, 4), np.ones((2, 4)), 4, 0.25)
+    place = memory.samples.data_ptr()
     assert len(memory) == 2 and memory.samples.shape == (2, 3, 4, 4)
     memory.write(torch.full((1, 3, 4, 4), 7.0), [5, 6, 7, 8], 0.01)
     assert len(memory) == 3
     assert float(memory.samples[2].mean()) == 7 and memory.boxes_xywh[2].tolist() == [5, 6, 7, 8]
+    assert memory.samples.data_ptr() == place  # nothing is allocated anew
     assert memory.sample_weights.shape == (3,) and float(memory.sample_weights.sum()) == pytest.approx(1)
     kept = memory.sample_weights
     memory.write(torch.zeros(3, 4, 4), BOX, 0.5)
