@@ -41,6 +41,7 @@ EXTRAS = {
     # Build visdom with build-constraints.txt; its page is answered with 403 by newer releases of tornado.
     "visdom": ["visdom>=0.2.4", "tornado<6.6"],
     "tensorboard": ["tensorboard>=2.14"],
+    "onnx": ["onnx>=1.17", "onnxscript>=0.2", "onnxruntime>=1.19"],
     "cluster": ["ray>=2.9"],
     "docs": ["mkdocs>=1.6,<2"],
     "test": TEST,
