@@ -36,7 +36,7 @@ def settings() -> DiMPTrainSettings:
             batch_size=16,
             workers=1,
         ),
-        loss=DiMPLoss(iou=4.0),
+        loss=DiMPLoss(iou=10.0),
         optim=OptimSettings(
             initializer_lr=5e-4,
             optimizer_lr=1e-3,
@@ -46,7 +46,7 @@ def settings() -> DiMPTrainSettings:
             schedule="cosine",
             warmup_epochs=1,
             weight_decay=1e-4,
-            epochs=20,
+            epochs=24,
             grad_clip=200.0,
             precision="bf16",
             ema_decay=0.998,
