@@ -11,18 +11,14 @@ import torch
 from ltr.actors.edcf import EDCFActor, EDCFLoss
 from ltr.admin.checkpoint import NetSpec
 from ltr.admin.overrides import check_range
-from ltr.admin.paths import dataset_path
 from ltr.data.loader import TrackingLoader, build_loader
 from ltr.data.processing.edcf import EDCFProcessing
 from ltr.data.processing.pairs import SearchJitter
 from ltr.data.sampler import TrackingSampler
-from ltr.dataset.animated_stills.dataset import AnimatedStills
-from ltr.dataset.base import VideoDataset
-from ltr.dataset.imagenet_vid.dataset import ImageNetVID
-from ltr.dataset.synthetic_video.dataset import SyntheticVideo
 from ltr.models.layers.fusion import in_channels_last
 from ltr.models.registry import build_net
 from ltr.models.tracking.edcf import EDCFNet
+from ltr.train_settings.sources import Part, Source, datasets
 from ltr.trainers.experiment import Experiment
 
 
@@ -57,7 +53,7 @@ class DataSettings:
         ValueError: a value is out of its range.
     """
 
-    source: Literal["stills", "synthetic", "imagenet_vid"] = "imagenet_vid"
+    source: Source = "imagenet_vid"
     synthetic_share: float = 0.0  # share of procedural videos mixed into the source
     max_gap: int = 100  # frames between the two; SiamFC 100, DCFNet 10, not stated in the paper
     image_size: int = 255
@@ -177,12 +173,12 @@ def _rate(optim: OptimSettings, epoch: int) -> float:
     return math.exp(progress * math.log(optim.final_lr / optim.lr))
 
 
-def _loader(settings: EDCFTrainSettings, part: Literal["train", "val"]) -> TrackingLoader:
+def _loader(settings: EDCFTrainSettings, part: Part) -> TrackingLoader:
     data = settings.data
-    datasets, weights = _datasets(data, part)
+    chosen, weights = datasets(data.source, data.synthetic_share, part)
     count = data.samples_per_epoch if part == "train" else data.val_samples
     sampler = TrackingSampler(
-        datasets,
+        chosen,
         weights,
         EDCFProcessing(data.image_size, data.template_size, jitter=data.jitter, grey=data.grey),
         samples_per_epoch=count,
@@ -190,28 +186,3 @@ def _loader(settings: EDCFTrainSettings, part: Literal["train", "val"]) -> Track
         seed=settings.seed if part == "train" else settings.seed + 1,
     )
     return build_loader(sampler, data.batch_size, data.workers, drop_last=part == "train")
-
-
-def _datasets(data: DataSettings, part: Literal["train", "val"]) -> tuple[list[VideoDataset], list[float]]:
-    if data.source == "synthetic":
-        return [_synthetic(part)], [1.0]
-    source: VideoDataset
-    if data.source == "imagenet_vid":
-        source = ImageNetVID(split=part)
-    else:
-        folder = dataset_path("stills")
-        regions = folder.parent / "regions"
-        source = AnimatedStills(
-            folder,
-            regions if regions.is_dir() else None,
-            num_sequences=1_000_000 if part == "train" else 2_000,
-            seed=0 if part == "train" else 1,
-            part=part,
-        )
-    if data.synthetic_share <= 0:
-        return [source], [1.0]
-    return [source, _synthetic(part)], [1 - data.synthetic_share, data.synthetic_share]
-
-
-def _synthetic(part: Literal["train", "val"]) -> VideoDataset:
-    return SyntheticVideo(num_sequences=100_000 if part == "train" else 500, seed=0 if part == "train" else 1)

@@ -10,7 +10,7 @@ import pytest
 
 from ltr import run_training
 from ltr.admin.errors import UserError
-from ltr.train_settings.edcf import base, edcf, edcf_stills
+from ltr.train_settings.edcf import edcf_stills
 from ltr.train_settings.edcf.base import EDCFTrainSettings, build
 from ltr.trainers.settings_registry import find_module, list_settings
 from ltr.trainers.trainer import Trainer
@@ -53,12 +53,6 @@ def test_missing_photos_name_the_key(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setenv("PYTRACKING_LOCAL", str(config))
     with pytest.raises(UserError, match="stills"):
         build(edcf_stills.settings())
-
-
-def test_vid_validates_on_videos_it_does_not_train_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base, "ImageNetVID", lambda split: split)
-    parts = {part: base._datasets(edcf.settings().data, part)[0] for part in ("train", "val")}
-    assert parts == {"train": ["train"], "val": ["val"]}
 
 
 @pytest.mark.parametrize(
