@@ -29,6 +29,7 @@ DEPENDENCIES = [
     "numpy>=1.26",
     "matplotlib>=3.7",
     "safetensors>=0.4.3",
+    "timm>=1.0.9",
     "tqdm>=4.64",
     "tomli>=2; python_version < '3.11'",
     "typing_extensions>=4; python_version < '3.11'",
