@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ltr.admin.overrides import check_range
 from ltr.data.processing.boxes import jittered_box, proposals
-from ltr.ops.crop import IMAGENET_MEAN, IMAGENET_STD
+from ltr.data.processing.photometry import normalised
 from ltr.ops.labels import target_label
 from ltr.ops.target_crop import box_in_window, shifted_crop
 
@@ -127,13 +127,6 @@ class DiMPProcessing:
                 patch = cv2.cvtColor(cv2.cvtColor(patch, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
             if flip:
                 patch, placed[0] = np.ascontiguousarray(patch[:, ::-1]), s.image_size - placed[0] - placed[2]
-            images.append(_normalised(patch, rng.uniform(1 - s.brightness, 1 + s.brightness)))
+            images.append(normalised(patch, rng.uniform(1 - s.brightness, 1 + s.brightness)))
             in_crop.append(placed)
         return torch.stack(images), np.stack(in_crop).astype(np.float32)
-
-
-def _normalised(patch: np.ndarray, brightness: float) -> Tensor:
-    values = np.minimum(patch * np.float32(brightness / 255), np.float32(1))
-    values -= np.array(IMAGENET_MEAN, dtype=np.float32)
-    values /= np.array(IMAGENET_STD, dtype=np.float32)
-    return torch.from_numpy(values).permute(2, 0, 1)
