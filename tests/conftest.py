@@ -152,6 +152,30 @@ def _recipe(name: str, shape: tuple[int, ...], names: Collection[str]) -> np.nda
     return weights * (5.0 if module.endswith("iou_predictor") else 0.3 if "filter_initializer." in name else 1.0)
 
 
+@pytest.fixture(scope="session")
+def picture_by_recipe() -> Callable[[str, int, int], np.ndarray]:
+    """`picture(tag, height, width)`: the uint8 RGB picture of this tag that goldens were made with.
+
+    Three sinusoids in each channel and noise, seeded with the tag's checksum.
+    """
+    return _picture
+
+
+def _picture(tag: str, height: int, width: int) -> np.ndarray:
+    random = np.random.RandomState(zlib.crc32(f"input:{tag}".encode()) & 0x7FFFFFFF)
+    y, x = np.meshgrid(np.arange(height) / height, np.arange(width) / width, indexing="ij")
+    channels = []
+    for _ in range(3):
+        values = np.full((height, width), 128.0)
+        for _ in range(3):
+            fx, fy = random.uniform(0.5, 6.0, 2)
+            phase, amplitude = random.uniform(0, 2 * np.pi), random.uniform(15, 40)
+            values = values + amplitude * np.sin(2 * np.pi * (fx * x + fy * y) + phase)
+        channels.append(values)
+    noisy = np.stack(channels, axis=-1) + 12.0 * random.standard_normal((height, width, 3))
+    return np.clip(np.floor(noisy + 0.5), 0, 255).astype(np.uint8)
+
+
 @pytest.fixture(autouse=True)
 def _own_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the local.toml or the configuration folder of whoever runs it."""

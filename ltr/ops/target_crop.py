@@ -1,6 +1,7 @@
-"""The square crops around a target that nets are trained on, to the pixel as pytracking's training cuts them.
+"""The square crops around a target that nets are trained on, to the pixel as pytracking and OSTrack cut them.
 
-Crops for tracking are another thing (``ltr.ops.sample_patch``): there the image is thinned out before it is resized.
+Crops for tracking with DiMP are another thing (``ltr.ops.sample_patch``): there the image is thinned out before it is
+resized. OSTrack and RFGM track with the crops that they are trained on.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import cv2
 import numpy as np
 
 CropMode = Literal["replicate", "inside", "inside_major"]
+_LARGEST_SIDE = 8192  # pixels; of a larger padded window some are left out
 
 
 def centred_crop(
@@ -51,6 +53,50 @@ def box_in_centred_crop(box_xywh: np.ndarray, crop_box_xywh: np.ndarray, scale: 
     centre = box[..., :2] + 0.5 * box[..., 2:] - (around[:2] + 0.5 * around[2:])
     size = box[..., 2:] * scale
     return np.concatenate([(crop_size - 1) / 2 + centre * scale - 0.5 * size, size], axis=-1)
+
+
+def padded_crop(
+    image: np.ndarray, box_xywh: np.ndarray | list[float], area_factor: float, output_size: int
+) -> tuple[np.ndarray, float]:
+    """A square around the box's centre, black beyond the image (OSTrack).
+
+    Where a box lies in it is what :func:`box_in_centred_crop` says. Of a window that is larger than 8,192 pixels only
+    every second, third, ... pixel is taken, so that any box needs little memory.
+
+    Args:
+        image: ``(H, W, 3)`` uint8.
+        box_xywh: ``(4,)`` in image pixels, with positive size.
+        area_factor: side of the square in units of ``sqrt(w * h)``.
+        output_size: side of the result in pixels.
+
+    Returns:
+        ``(S, S, 3)`` uint8, and how many of its pixels make one of the image's.
+    """
+    box = np.asarray(box_xywh, dtype=np.float64)
+    step = -(-_side(box, area_factor) // _LARGEST_SIDE)
+    side = _side(box / step, area_factor)
+    thinned = image if step == 1 else image[::step, ::step]
+    window = _padded_window(thinned, _corner(box / step, side), side)
+    return _resized(window, output_size), output_size / (side * step)
+
+
+def padding_mask(
+    image_size_hw: tuple[int, int], box_xywh: np.ndarray, area_factor: float, output_size: int
+) -> np.ndarray:
+    """Which pixels of :func:`padded_crop` show something beyond the image.
+
+    Args:
+        image_size_hw: the image's.
+        box_xywh, area_factor, output_size: as for the crop.
+
+    Returns:
+        ``(S, S)`` bool.
+    """
+    side = _side(box_xywh, area_factor)
+    window = np.ones((side, side), dtype=np.float32)
+    _, target = _overlap(_corner(box_xywh, side), side, image_size_hw)
+    window[target] = 0
+    return _resized(window, output_size) != 0
 
 
 def shifted_crop(
@@ -121,6 +167,28 @@ def cut_window(image: np.ndarray, corner_xy: tuple[int, int], side: int) -> np.n
     return image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1][
         np.ix_(rows - rows[0], columns - columns[0])
     ]
+
+
+def _padded_window(image: np.ndarray, corner_xy: tuple[int, int], side: int) -> np.ndarray:
+    """A square of whole pixels; zero beyond the image, whose last column and row count as beyond."""
+    source, target = _overlap(corner_xy, side, image.shape[:2])
+    window = np.zeros((side, side, *image.shape[2:]), dtype=image.dtype)
+    window[target] = image[source]
+    return window
+
+
+def _overlap(
+    corner_xy: tuple[int, int], side: int, size_hw: tuple[int, ...]
+) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Where image and window meet, in the coordinates of each; empty where they do not."""
+    parts = []
+    for start, length in zip(reversed(corner_xy), size_hw, strict=False):
+        # As in cut_window, a window that reaches the last column or row does not show it.
+        end = min(start + side, length - 1)
+        low = min(max(start, 0), length)
+        parts.append((slice(low, max(end, low)), slice(low - start, max(end, low) - start)))
+    (rows, to_rows), (columns, to_columns) = parts
+    return (rows, columns), (to_rows, to_columns)
 
 
 def _indices(start: int, side: int, length: int) -> np.ndarray:

@@ -1,8 +1,9 @@
-"""Crops for training against official ones, byte by byte (tests/goldens/dimp), and of boxes of any kind."""
+"""Crops for training against official ones, byte by byte (tests/goldens/dimp, rfgm), and of boxes of any kind."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,10 +16,13 @@ from ltr.ops.target_crop import (
     box_in_window,
     centred_crop,
     cut_window,
+    padded_crop,
+    padding_mask,
     shifted_crop,
 )
 
 GOLDENS = np.load(Path(__file__).parents[2] / "goldens" / "dimp" / "training_crops.npz")
+OSTRACK = np.load(Path(__file__).parents[2] / "goldens" / "rfgm" / "tracking.npz")
 LOSSES = np.load(Path(__file__).parents[2] / "goldens" / "dimp" / "losses.npz")
 CASES = json.loads(str(GOLDENS["sample_target_cases_json"]))
 OTHER_BOX = np.array([33.0, 22.0, 9.0, 7.0])
@@ -54,6 +58,42 @@ def test_shifted_crop_is_the_official_one(case: dict[str, Any], mode: CropMode) 
     np.testing.assert_allclose(placed, case[f"target_image_crop_{mode}_box"], atol=1e-5)
 
 
+@pytest.mark.parametrize("case", range(4))
+def test_padded_crop_is_the_official_one(case: int, picture_by_recipe: Callable[[str, int, int], np.ndarray]) -> None:
+    image = picture_by_recipe("ost.crop", 120, 160)
+    golden = {name.split("_", 1)[1]: OSTRACK[name] for name in OSTRACK.files if name.startswith(f"crop/{case}_")}
+    factor, size = golden["factor_size"]
+    patch, scale = padded_crop(image, golden["box"], factor, int(size))
+    assert scale == golden["resize_factor"]
+    sampled = patch.reshape(-1)[golden["img/idx"]]
+    assert np.abs(sampled - golden["img/val"]).max() <= 1  # another build of OpenCV may round differently
+    assert abs(float(patch.sum()) / float(golden["img/sum"]) - 1) < 1e-4
+    mask = padding_mask((120, 160), golden["box"], factor, int(size))
+    assert mask.sum() == golden["mask_sum"]
+    assert not patch[_inner(mask)].any()
+
+
+def _inner(mask: np.ndarray) -> np.ndarray:
+    """The mask without the pixels that are interpolated with the image's."""
+    padded = np.pad(mask, 2, constant_values=True)
+    size = mask.shape[0]
+    return np.logical_and.reduce([padded[dy : dy + size, dx : dx + size] for dy in range(5) for dx in range(5)])
+
+
+@pytest.mark.parametrize("start", [(0, 0), (40, 30), (90, 60)])
+def test_a_huge_window_shows_the_same_picture(start: tuple[int, int]) -> None:
+    """Where pixels are left out, the target stays at its place."""
+    image = np.zeros((1000, 1000, 3), np.uint8)
+    x, y = start
+    image[y : y + 500, x : x + 500] = 255
+    box = np.array([x, y, 5000.0, 5000.0])  # a window of 20,000 pixels, cut from every third
+    patch, scale = padded_crop(image, box, 4.0, 256)
+    bright = np.argwhere(patch[..., 0] > 127)
+    left, top, _, _ = box_in_centred_crop(box, box, scale, 256)
+    np.testing.assert_allclose(bright.min(axis=0), [top, left], atol=1)
+    np.testing.assert_allclose(bright.max(axis=0) + 1, [top + 500 * scale, left + 500 * scale], atol=1)
+
+
 def test_coordinates_as_in_the_official_code() -> None:
     box, around = LOSSES["iou_ref"], LOSSES["iou_props"][2]
     np.testing.assert_allclose(box_in_centred_crop(box, around, 0.8, 288), LOSSES["transform_image_to_crop"])
@@ -81,11 +121,13 @@ def test_the_target_is_seen_where_the_box_says() -> None:
         (20, 10, 1, 1),
         (20, 10, 0.2, 0.3),
         (-100, -100, 400, 400),
+        (59.5, 39.5, 3, 3),
     ],
 )
 def test_any_box_gives_a_picture(box: tuple[float, ...]) -> None:
     image = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
-    for patch in (centred_crop(image, np.array(box), 4.0, 32)[0], shifted_crop(image, np.array(box), 4.0, 32)[0]):
+    for crop in (centred_crop, shifted_crop, padded_crop):
+        patch = crop(image, np.array(box), 4.0, 32)[0]
         assert patch.shape == (32, 32, 3)
         assert patch.dtype == np.uint8
         assert patch.flags.c_contiguous
