@@ -41,11 +41,12 @@ from ltr.models.registry import NetSpec, build_net
 from ltr.models.tracking.dimp import DiMPNet
 from prroi_pool import prroi_pool2d
 from pytracking.components.iou_refine import PredictWithGradient
+from pytracking.components.target import Target
 from pytracking.evaluation.datasets.registry import get_dataset
 from pytracking.tracker.dimp import tracker as online
 from pytracking.tracker.dimp.net import load_dimp
 from pytracking.tracker.dimp.params import DiMPParams
-from pytracking.tracker.dimp.state import Finding, Target, View
+from pytracking.tracker.dimp.state import Finding, View
 from pytracking.tracker.dimp.tracker import DiMPTracker
 
 PLAIN = "plain"

@@ -10,11 +10,11 @@ import torch
 from ltr.admin.errors import UsageError, UserError
 from ltr.admin.seeding import rng_for, seeded
 
-__all__ = ["Precision", "autocast", "resolve_device", "rng_for", "seeded", "set_threads", "synchronize"]
+__all__ = ["DTYPES", "Precision", "autocast", "resolve_device", "rng_for", "seeded", "set_threads", "synchronize"]
 
 Precision = Literal["fp32", "bf16", "fp16"]
 
-_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def resolve_device(device: str | torch.device = "auto") -> torch.device:
@@ -75,9 +75,9 @@ def autocast(
     kind = torch.device(device).type
     if precision == "fp32":
         return torch.autocast(kind, enabled=False)
-    if precision not in _DTYPES:
+    if precision not in DTYPES:
         raise ValueError(f"precision must be fp32, bf16 or fp16, got {precision!r}")
-    return torch.autocast(kind, dtype=_DTYPES[precision])
+    return torch.autocast(kind, dtype=DTYPES[precision])
 
 
 def synchronize(device: torch.device) -> None:

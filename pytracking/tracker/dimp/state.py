@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,61 +11,7 @@ from torch import Tensor
 from ltr.ops.sample_patch import Window
 from pytracking.components.localize import Found
 from pytracking.components.sample_memory import SampleMemory
-
-Pair = tuple[float, float]
-
-
-@dataclass
-class Target:
-    """Where the target is, in image pixels.
-
-    Attributes:
-        pos_yx: its centre; the centre of pixel 0 is 0.
-        sz_hw: its size.
-        scale: image pixels per crop pixel, by which the search region is chosen.
-        refined_pos_yx: the centre of the last box that was refined.
-    """
-
-    pos_yx: Pair
-    sz_hw: Pair
-    scale: float
-    refined_pos_yx: Pair | None = None
-
-    @classmethod
-    def from_box(cls, box_xywh: list[float], search_area_scale: float, side: int) -> Target:
-        """A target that fills a box, searched for in a region of ``search_area_scale`` times its size."""
-        x, y, w, h = box_xywh
-        return cls((y + (h - 1) / 2, x + (w - 1) / 2), (h, w), math.sqrt(w * h) * search_area_scale / side)
-
-    @property
-    def box_xywh(self) -> list[float]:
-        """``[x, y, w, h]``."""
-        (y, x), (h, w) = self.pos_yx, self.sz_hw
-        return [x - (w - 1) / 2, y - (h - 1) / 2, w, h]
-
-    def offset_from(self, pos_yx: Pair) -> Pair:
-        """From a place to the target, ``(y, x)``."""
-        return self.pos_yx[0] - pos_yx[0], self.pos_yx[1] - pos_yx[1]
-
-    def box_in_crop(self, offset_yx: tuple[Any, Any], scale: float, side: int) -> tuple[Any, Any, Any, Any]:
-        """The target's box in a crop, as if it stood elsewhere.
-
-        Args:
-            offset_yx: from the crop's centre to the target's, image pixels; floats or tensors.
-            scale: image pixels per crop pixel.
-            side: of the crop in pixels.
-
-        Returns:
-            x, y, w, h in crop pixels; x and y of the offset's type.
-        """
-        h, w = self.sz_hw[0] / scale, self.sz_hw[1] / scale
-        return offset_yx[1] / scale + (side - w) / 2, offset_yx[0] / scale + (side - h) / 2, w, h
-
-    def bounds_yx(self, inside_ratio: float, image_sz_hw: tuple[int, int]) -> tuple[Pair, Pair]:
-        """Lowest and highest y, lowest and highest x that leave a share of the target in the image."""
-        (h, w), (height, width) = self.sz_hw, image_sz_hw
-        reach = inside_ratio - 0.5
-        return (reach * h, height - reach * h), (reach * w, width - reach * w)
+from pytracking.components.target import Pair, Target
 
 
 @dataclass

@@ -9,20 +9,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ltr.admin.runtime import DTYPES
 from ltr.models.tracking.dimp import DiMPNet, prepare_for_tracking
 from ltr.ops.sample_patch import NetInput, sample_patch
 from ltr.ops.windows import hann2d
 from pytracking.api import FrameInfo, InitInfo, TrackerOutput
+from pytracking.components.first_crops import first_crops
 from pytracking.components.init_augment import augmentations, drop_channels
-from pytracking.components.iou_refine import PredictWithGradient, climb_overlap, jitter_boxes, mean_of_best
+from pytracking.components.iou_refine import BoxSearch, PredictWithGradient
 from pytracking.components.localize import Found, Localization, LocalizeThresholds, localize_target
 from pytracking.components.sample_memory import SampleMemory
+from pytracking.components.target import Target, place_of_box
 from pytracking.tracker.dimp.net import load_dimp
 from pytracking.tracker.dimp.params import DiMPParams
-from pytracking.tracker.dimp.state import DiMPState, Finding, Target, View
-
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-_WIDEST = 1e5  # pixels; a refined box beyond this has run away
+from pytracking.tracker.dimp.state import DiMPState, Finding, View
 
 
 class DiMPTracker:
@@ -42,7 +42,7 @@ class DiMPTracker:
         self.device = torch.device(device)
         net = load_dimp(params.weights) if net is None else copy.deepcopy(net)  # the caller's net stays as it is
         boxes = 1 + params.num_init_random_boxes
-        self.net = prepare_for_tracking(net.to(self.device), _DTYPES[params.precision], boxes)
+        self.net = prepare_for_tracking(net.to(self.device), DTYPES[params.precision], boxes)
         self.net_input = NetInput(self.device)
         self.side = params.image_sample_size
         scores = self.side // self.net.feature_stride + (self.net.filter_size + 1) % 2
@@ -57,6 +57,17 @@ class DiMPTracker:
             displacement_scale=params.displacement_scale,
             uncertain=_or_never(params.uncertain_threshold),
             hard_sample=_or_never(params.hard_sample_threshold),
+        )
+        self.box_search = BoxSearch(
+            random_boxes=params.num_init_random_boxes,
+            jitter_pos=params.box_jitter_pos,
+            jitter_sz=params.box_jitter_sz,
+            iterations=params.box_refinement_iter,
+            step_length=params.box_refinement_step_length,
+            step_decay=params.box_refinement_step_decay,
+            space=params.box_refinement_space,
+            max_aspect_ratio=params.maximal_aspect_ratio,
+            best=params.iounet_k,
         )
         self._state: DiMPState | None = None
 
@@ -134,12 +145,6 @@ class DiMPTracker:
     ) -> tuple[Tensor, np.ndarray]:
         """The augmented crops ``(N, 3, side, side)`` of the first frame and the target's boxes in them ``(N, 4)``."""
         params = self.params
-        middle = (float(round(target.pos_yx[0])), float(round(target.pos_yx[1])))
-        wide = int(self.side * params.augmentation_expansion_factor)
-        extent = target.scale * wide
-        patch, _ = sample_patch(
-            image, middle, (extent, extent), (wide, wide), arithmetic=params.crop_arithmetic, device=self.device
-        )
         changes = augmentations(
             self.side,
             relative_shifts=params.augment_relativeshift,
@@ -150,10 +155,15 @@ class DiMPTracker:
             random_shift=params.random_shift_factor,
             generator=generator,
         )
-        crops = torch.stack([change(patch[0], self.side) for change in changes])
-        box = target.box_in_crop(target.offset_from(middle), target.scale, self.side)
-        shifts = [[x, y, 0, 0] for y, x in (change.shift_yx for change in changes)]
-        return crops, np.add(box, shifts)
+        return first_crops(
+            image,
+            target,
+            changes,
+            self.side,
+            expansion=params.augmentation_expansion_factor,
+            arithmetic=params.crop_arithmetic,
+            device=self.device,
+        )
 
     def _look(self, image: np.ndarray) -> View:
         """The net's view of the search region around the target's last place."""
@@ -189,7 +199,7 @@ class DiMPTracker:
     def _read(self, scores: Tensor, location: Localization, view: View) -> Finding:
         """All that the host needs to know of a frame, in one copy."""
         # Drawn in every frame, so that a seed means the same on every device.
-        uniforms = torch.rand(self.params.num_init_random_boxes, 4, generator=self.state.generator)
+        uniforms = self.box_search.draw(self.state.generator)
         parts = [scores.amax().view(1), location.flag.view(1), location.translation_yx]
         # The CPU's flag is there for the asking; to ask another device would be to wait for it twice.
         if self.device.type != "cpu" or int(location.flag) != Found.NOT_FOUND:
@@ -200,18 +210,7 @@ class DiMPTracker:
 
     def _climb(self, box: Tensor, uniforms: Tensor, view: View) -> Tensor:
         """Boxes like one, refined; rows ``(N, 9)`` of the box before, the box after, and the predicted overlap."""
-        params = self.params
-        uniforms = uniforms.to(self.device, non_blocking=True)
-        start = jitter_boxes(box, uniforms, params.box_jitter_pos, params.box_jitter_sz)
-        boxes, overlaps = climb_overlap(
-            self._overlap_predictor(view),
-            start,
-            iterations=params.box_refinement_iter,
-            step_length=params.box_refinement_step_length,
-            step_decay=params.box_refinement_step_decay,
-            space=params.box_refinement_space,
-        )
-        return torch.cat([start, boxes, overlaps[:, None]], dim=1)
+        return self.box_search.climb(self._overlap_predictor(view), box, uniforms)
 
     def _overlap_predictor(self, view: View) -> PredictWithGradient:
         """The box branch for one crop and this target."""
@@ -241,17 +240,11 @@ class DiMPTracker:
     def _take_box(self, finding: Finding, view: View) -> None:
         """Give the target the mean of the best refined boxes, if there is one worth taking."""
         params, target = self.params, self.state.target
-        box = mean_of_best(
-            finding.boxes_xywh, finding.overlaps, best=params.iounet_k, max_aspect_ratio=params.maximal_aspect_ratio
-        )
-        if box is None or np.abs(box).max() * view.scale > _WIDEST:
+        box = self.box_search.choose(finding.boxes_xywh, finding.overlaps)
+        place = None if box is None else place_of_box(box, view.window.pos_yx, view.scale, self.side)
+        if place is None:
             return
-        x, y, w, h = map(float, box)
-        # The way into the crop is by (size - 1) / 2 and the way back by size / 2: the official code moves boxes by half
-        # a pixel of the crop in every frame, and its nets were judged with that.
-        dy, dx = ((v - (self.side - 1) / 2) * view.scale for v in (y + h / 2, x + w / 2))
-        target.refined_pos_yx = (view.window.pos_yx[0] + dy, view.window.pos_yx[1] + dx)
-        target.sz_hw = (h * view.scale, w * view.scale)
+        target.refined_pos_yx, target.sz_hw = place
         if params.use_iounet_pos_for_learning:
             target.pos_yx = target.refined_pos_yx
         if params.update_scale_when_uncertain or finding.flag != Found.UNCERTAIN:

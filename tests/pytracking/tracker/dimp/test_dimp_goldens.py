@@ -14,6 +14,7 @@ import pytest
 from torch import nn
 
 from ltr.models.tracking.dimp import DiMPNet, dimp18
+from pytracking.components.target import Target
 from pytracking.tracker.dimp.params import DiMPParams
 from pytracking.tracker.dimp.tracker import DiMPTracker
 
@@ -126,8 +127,6 @@ def test_official_run(
 
 
 def test_official_boxes_in_crops() -> None:
-    from pytracking.tracker.dimp.state import Target
-
     for case in json.loads((GOLDENS / "crop_box_conversion.json").read_text()):
         target = Target(tuple(case["pos_yx"]), tuple(case["target_sz_hw"]), 1.0)
         offset = target.offset_from(tuple(case["sample_pos_yx"]))
