@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal, Protocol, get_args
 
@@ -15,8 +16,8 @@ from ltr.dataset.base import SequenceInfo, VideoDataset
 
 MAX_DRAWS = 100
 
-FrameOrder = Literal["symmetric", "causal", "causal_sets"]
-_MIN_SET_LENGTH = 20  # frames of a video, for "causal_sets"
+FrameOrder = Literal["symmetric", "causal", "causal_sets", "window"]
+_MIN_SET_LENGTH = 20  # frames of a video, for "causal_sets" and "window"
 
 
 class RejectedSample(Exception):
@@ -61,7 +62,10 @@ class TrackingSampler(Dataset[dict[str, torch.Tensor]]):
             the first template. (SiamFC, Bertinetto et al. 2016, takes pairs at most 100 frames apart.)
         frame_order: ``symmetric``: search frames lie before or after the base frame; ``causal``: templates
             are at or before it and search frames after it; ``causal_sets``: so too, by DiMP's rules (see
-            ``choose_causal_sets``).
+            ``choose_causal_sets``); ``window``: all drawn with repetition from a window around the base frame, by
+            ATOM's and DCFST's rules (see ``choose_in_window``).
+        min_side: Frames whose target is not wider and higher than this, in pixels, are not used.
+        max_aspect: Nor are those whose target's longer side is this many times the shorter one, or more.
         seed: Seed of all draws.
 
     Raises:
@@ -79,6 +83,8 @@ class TrackingSampler(Dataset[dict[str, torch.Tensor]]):
         num_search: int = 1,
         max_gap: int = 100,
         frame_order: FrameOrder = "symmetric",
+        min_side: float = 0.0,
+        max_aspect: float = math.inf,
         seed: int = 0,
     ) -> None:
         for name, value in (
@@ -91,6 +97,8 @@ class TrackingSampler(Dataset[dict[str, torch.Tensor]]):
                 raise ValueError(f"{name} must be at least 1, not {value}")
         if frame_order not in get_args(FrameOrder):
             raise ValueError(f"frame_order must be one of {', '.join(get_args(FrameOrder))}, not {frame_order!r}")
+        if not (min_side >= 0 and max_aspect > 1):
+            raise ValueError(f"min_side must be at least 0 and max_aspect above 1, not {min_side} and {max_aspect}")
         self.datasets = list(datasets)
         self.probabilities = _probabilities(self.datasets, weights)
         self.processing = processing
@@ -99,6 +107,7 @@ class TrackingSampler(Dataset[dict[str, torch.Tensor]]):
         self.num_search = num_search
         self.max_gap = max_gap
         self.frame_order = frame_order
+        self.min_side, self.max_aspect = min_side, max_aspect
         self.seed = seed
 
     def __len__(self) -> int:
@@ -133,7 +142,7 @@ class TrackingSampler(Dataset[dict[str, torch.Tensor]]):
             info = dataset.sequence_info(seq_id)
             place = f"data set '{dataset.name}', sequence {seq_id} ('{info.name}'), sample index {index}"
             chosen = choose_frames(
-                usable_frames(info),
+                usable_frames(info, self.min_side, self.max_aspect),
                 len(info.visible),
                 self.num_template,
                 self.num_search,
@@ -173,13 +182,19 @@ def _probabilities(datasets: list[VideoDataset], weights: Sequence[float] | None
     return given / given.sum()
 
 
-def usable_frames(info: SequenceInfo) -> np.ndarray:
-    """Ids of the frames whose target is visible and whose box is finite and has an area, ascending int64."""
+def usable_frames(info: SequenceInfo, min_side: float = 0.0, max_aspect: float = math.inf) -> np.ndarray:
+    """Ids of the frames whose target is visible and has a finite box with an area, ascending int64.
+
+    Args:
+        info: Boxes and visibility.
+        min_side: Both sides of the box must exceed this, in pixels.
+        max_aspect: The longer side over the shorter one must be below this.
+    """
     boxes = np.asarray(info.boxes)
-    finite = np.isfinite(boxes).all(axis=1)
-    positive = np.zeros(len(boxes), dtype=bool)
-    positive[finite] = (boxes[finite, 2:] > 0).all(axis=1)
-    return np.flatnonzero(np.asarray(info.visible, dtype=bool) & positive)
+    good = np.isfinite(boxes).all(axis=1)
+    good[good] = boxes[good, 2:].min(axis=1) > min_side
+    good[good] = boxes[good, 2:].max(axis=1) < max_aspect * boxes[good, 2:].min(axis=1)
+    return np.flatnonzero(np.asarray(info.visible, dtype=bool) & good)
 
 
 def choose_frames(
@@ -208,6 +223,8 @@ def choose_frames(
         return [0] * num_template, [0] * num_search
     if frame_order == "causal_sets":
         return choose_causal_sets(usable, num_frames, num_template, num_search, max_gap, rng)
+    if frame_order == "window":
+        return choose_in_window(usable, num_frames, num_template, num_search, max_gap, rng)
     base = int(usable[rng.integers(len(usable))])
     near = usable[(np.abs(usable - base) <= max_gap) & (usable != base)]
     if frame_order == "causal":
@@ -254,6 +271,32 @@ def choose_causal_sets(
             extra = rng.choice(before, size=num_template - 1) if num_template > 1 else ()
             return [base, *map(int, extra)], [int(i) for i in rng.choice(after, size=num_search)]
     return None
+
+
+def choose_in_window(
+    usable: np.ndarray, num_frames: int, num_template: int, num_search: int, max_gap: int, rng: np.random.Generator
+) -> tuple[list[int], list[int]] | None:
+    """Frames in any order from the window ``[base - max_gap, base + max_gap)``, as ATOM and DCFST are trained.
+
+    The base frame is the first template. It may be drawn again, so the window is never empty and need not grow. The
+    sequence of random numbers is not the official one, see :func:`choose_causal_sets`.
+
+    Args:
+        usable: (K,) ascending ids of usable frames.
+        num_frames: Frames in the whole sequence; one of fewer than 20 is refused.
+        num_template, num_search, max_gap: See ``TrackingSampler``.
+        rng: Source of the draws.
+
+    Returns:
+        Ids of the template and of the search frames, or ``None`` where no more than twice as many frames as a sample
+        has are usable.
+    """
+    if num_frames < _MIN_SET_LENGTH or len(usable) <= 2 * (num_template + num_search):
+        return None
+    base = int(rng.choice(usable))
+    near = usable[(usable >= base - max_gap) & (usable < base + max_gap)]
+    drawn = [int(i) for i in rng.choice(near, size=num_template - 1 + num_search)]
+    return [base, *drawn[: num_template - 1]], drawn[num_template - 1 :]
 
 
 def _pick(pool: np.ndarray, count: int, rng: np.random.Generator) -> list[int]:

@@ -136,6 +136,30 @@ def test_causal_sets_of_a_still_repeat_it() -> None:
     assert choose_frames(np.array([0]), 1, 3, 3, 30, "causal_sets", rng) == ([0, 0, 0], [0, 0, 0])
 
 
+def test_a_window_reaches_to_both_sides_and_holds_its_base() -> None:
+    rng = np.random.default_rng(0)
+    visible = np.arange(100)[np.arange(100) % 4 != 0]
+    bases, seen = set(), set()
+    for _ in range(2000):
+        (base, other), search = choose_frames(visible, 100, 2, 1, 10, "window", rng) or ([], [])
+        assert {base, other, *search} <= set(visible.tolist())
+        bases.add(base)
+        seen |= {frame - base for frame in (other, *search)}
+    assert bases == set(visible.tolist())
+    assert seen == set(range(-10, 10))  # 10 before, 9 after
+    assert choose_frames(np.arange(5), 100, 1, 1, 10, "window", rng) is not None
+    assert choose_frames(np.arange(4), 100, 1, 1, 10, "window", rng) is None
+    assert choose_frames(np.arange(19), 19, 1, 1, 10, "window", rng) is None
+
+
+def test_small_and_long_targets_can_be_left_out() -> None:
+    sides = [(10, 30), (11, 30), (11, 54), (11, 55), (60, 12), (0, 9)]
+    boxes = np.array([(0, 0, w, h) for w, h in sides], np.float32)
+    info = SequenceInfo(boxes, np.ones(len(sides), bool), "x")
+    assert usable_frames(info, 10, 5).tolist() == [1, 2]
+    assert usable_frames(info).tolist() == [0, 1, 2, 3, 4]
+
+
 def test_frames_without_a_box_are_not_used() -> None:
     boxes = np.array([[0, 0, 5, 5], [0, 0, 0, 5], [0, 0, 5, -1], [np.nan, 0, 5, 5], [1, 1, 2, 2]], np.float32)
     info = SequenceInfo(boxes, np.array([True, True, True, True, False]), "x")
@@ -213,6 +237,8 @@ def test_errors_name_the_data_set_and_the_index() -> None:
         {"num_search": 0},
         {"max_gap": 0},
         {"frame_order": "random"},
+        {"min_side": -1},
+        {"max_aspect": 1.0},
         {"weights": [1, 2]},
         {"weights": [-1]},
         {"weights": [float("nan")]},
