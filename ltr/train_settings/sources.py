@@ -1,49 +1,99 @@
-"""The data that training settings can name as their source today."""
+"""The data that training settings name as their source: a paper's mixture, or what there is."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
-from ltr.admin.paths import dataset_path
-from ltr.dataset.animated_stills.dataset import AnimatedStills
+from ltr.admin.errors import UsageError, UserError
 from ltr.dataset.base import VideoDataset
-from ltr.dataset.imagenet_vid.dataset import ImageNetVID
-from ltr.dataset.synthetic_video.dataset import SyntheticVideo
+from ltr.dataset.registry import open_dataset
 
-Source = Literal["imagenet_vid", "stills", "synthetic"]
+Source = Literal["paper", "imagenet_vid", "stills", "synthetic"]
 Part = Literal["train", "val"]
 
+_DATASETS = {"imagenet_vid": "imagenet_vid", "stills": "animated_stills", "synthetic": "synthetic_video"}
+_REMEDY = (
+    "train on what there is, --set data.source=imagenet_vid (a folder of ILSVRC VID), stills (any folder of photos, "
+    "animated) or synthetic (needs no files)"
+)
 
-def datasets(source: Source, synthetic_share: float, part: Part) -> tuple[list[VideoDataset], list[float]]:
+
+@dataclass(frozen=True)
+class Mixture:
+    """What a paper trained on.
+
+    Attributes:
+        train: data set and split, such as ``"got10k:vottrain"`` (see ``ltr.dataset.registry``), with how often it is
+            drawn from: numbers of at least 0, of which only the ratios count.
+        val: the same for validation.
+
+    Raises:
+        ValueError: nothing to draw from, or no such number.
+    """
+
+    train: Mapping[str, float]
+    val: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        for part, sets in (("train", self.train), ("val", self.val)):
+            if not isinstance(sets, Mapping) or not all(isinstance(name, str) for name in sets):
+                raise ValueError(f"Mixture.{part} must be a dictionary such as {{'lasot:train': 1.0}}, got {sets!r}")
+            for name, weight in sets.items():
+                number = isinstance(weight, (int, float)) and not isinstance(weight, bool)
+                if not number or not math.isfinite(weight) or weight < 0:
+                    raise ValueError(f"Mixture.{part}: the weight of {name} must be at least 0, got {weight!r}")
+            if sum(sets.values()) <= 0:
+                raise ValueError(f"Mixture.{part} needs a data set with a weight above 0, got {dict(sets)}")
+
+
+def datasets(
+    source: Source, synthetic_share: float, part: Part, paper: Mixture | None = None
+) -> tuple[list[VideoDataset], list[float]]:
     """The data sets of a source and how often each is drawn from.
 
     Args:
-        source: ILSVRC VID, photos animated into videos, or procedural videos, which need no files.
+        source: the paper's mixture; or ILSVRC VID, photos animated into videos, or procedural videos, which need no
+            files.
         synthetic_share: share of procedural videos that is mixed into the others.
         part: ``train`` and ``val`` show different videos.
+        paper: what ``source="paper"`` means.
+
+    Returns:
+        Data sets and their shares, which sum to one.
 
     Raises:
-        UserError: a folder that is not set in ``local.toml``, or is not there.
+        UserError: folders that are not set in ``local.toml``, or are not there (all are named).
+        UsageError: ``source="paper"`` for settings that name no paper's data.
     """
     if source == "synthetic":
-        return [_synthetic(part)], [1.0]
-    chosen: VideoDataset = ImageNetVID(split=part) if source == "imagenet_vid" else _stills(part)
-    if synthetic_share <= 0:
-        return [chosen], [1.0]
-    return [chosen, _synthetic(part)], [1 - synthetic_share, synthetic_share]
+        return [open_dataset(f"synthetic_video:{part}")], [1.0]
+    if source == "paper":
+        if paper is None:
+            raise UsageError(f"these settings name no data of a paper: {_REMEDY}")
+        chosen = {name: weight for name, weight in getattr(paper, part).items() if weight > 0}
+    else:
+        chosen = {f"{_DATASETS[source]}:{part}": 1.0}
+    total = sum(chosen.values())
+    shares = {name: (1 - synthetic_share) * weight / total for name, weight in chosen.items()}
+    if synthetic_share > 0:
+        name = f"synthetic_video:{part}"
+        shares[name] = shares.get(name, 0.0) + synthetic_share
+    return _open(list(shares)), list(shares.values())
 
 
-def _stills(part: Part) -> AnimatedStills:
-    folder = dataset_path("stills")
-    regions = folder.parent / "regions"
-    return AnimatedStills(
-        folder,
-        regions if regions.is_dir() else None,
-        num_sequences=1_000_000 if part == "train" else 2_000,
-        seed=0 if part == "train" else 1,
-        part=part,
-    )
-
-
-def _synthetic(part: Part) -> SyntheticVideo:
-    return SyntheticVideo(num_sequences=100_000 if part == "train" else 500, seed=0 if part == "train" else 1)
+def _open(names: list[str]) -> list[VideoDataset]:
+    """Opens all of them, or says of all that cannot be opened why."""
+    opened, faults = [], []
+    for name in names:
+        try:
+            opened.append(open_dataset(name))
+        except UserError as error:
+            faults.append(f"\n  {name}: {error}")
+    if faults:
+        raise UserError(
+            f"{len(faults)} of {len(names)} training data sets cannot be opened:{''.join(faults)}\nOr {_REMEDY}"
+        )
+    return opened

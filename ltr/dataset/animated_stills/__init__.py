@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ltr.dataset.animated_stills.dataset import AnimatedStills
+from ltr.dataset.animated_stills.dataset import AnimatedStills, open_split
 
-__all__ = ["AnimatedStills"]
+__all__ = ["AnimatedStills", "open_split"]

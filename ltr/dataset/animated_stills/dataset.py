@@ -4,16 +4,36 @@ from __future__ import annotations
 
 from os import PathLike
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 
+from ltr.admin.paths import dataset_path
 from ltr.dataset.animated_stills.material import PhotoMaterial
 from ltr.dataset.animated_stills.photos import PhotoFolder
 from ltr.dataset.generated import GeneratedVideos
+from ltr.dataset.registry import check_split
 from ltr.dataset.rendering.difficulty import Difficulty
 
 _VAL_EVERY = 10
+
+
+def open_split(split: str) -> AnimatedStills:
+    """Videos of the photos in the folder `stills` of `local.toml`, "train" and "val" of different ones.
+
+    Label maps are taken from the folder `regions` beside it, where there is one.
+    """
+    check_split("animated_stills", split, ("train", "val"))
+    folder = dataset_path("stills")
+    regions = folder.parent / "regions"
+    train = split == "train"
+    return AnimatedStills(
+        folder,
+        regions if regions.is_dir() else None,
+        num_sequences=1_000_000 if train else 2_000,
+        seed=0 if train else 1,
+        part=cast(Literal["train", "val"], split),
+    )
 
 
 class AnimatedStills(GeneratedVideos):

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ltr.dataset.imagenet_vid.dataset import ImageNetVID
+from ltr.dataset.imagenet_vid.dataset import ImageNetVID, open_split
 
-__all__ = ["ImageNetVID"]
+__all__ = ["ImageNetVID", "open_split"]

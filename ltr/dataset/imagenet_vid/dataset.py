@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 
@@ -20,6 +20,13 @@ from ltr.admin.paths import dataset_path
 from ltr.data.image_io import read_image
 from ltr.dataset.base import SequenceInfo, VideoDataset
 from ltr.dataset.imagenet_vid.index import cache_files, cached_index
+from ltr.dataset.registry import check_split
+
+
+def open_split(split: str) -> ImageNetVID:
+    """The split "train" or "val" in the folder of `local.toml`."""
+    check_split("imagenet_vid", split, ("train", "val"))
+    return ImageNetVID(split=cast(Literal["train", "val"], split))
 
 
 class ImageNetVID(VideoDataset):

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ltr.dataset.synthetic_video.dataset import SyntheticVideo
+from ltr.dataset.synthetic_video.dataset import SyntheticVideo, open_split
 
-__all__ = ["SyntheticVideo"]
+__all__ = ["SyntheticVideo", "open_split"]

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from ltr.dataset.generated import GeneratedVideos
+from ltr.dataset.registry import check_split
 from ltr.dataset.rendering.difficulty import Difficulty
 from ltr.dataset.synthetic_video.material import ProceduralMaterial
 
 # Painted backgrounds repeat themselves: a piece of one is often no target that could be told from its surroundings.
 _DEFAULT = Difficulty(in_place=0.1, look=0.7)
+
+
+def open_split(split: str) -> SyntheticVideo:
+    """Different videos for "train" and "val"."""
+    check_split("synthetic_video", split, ("train", "val"))
+    return SyntheticVideo(num_sequences=100_000, seed=0) if split == "train" else SyntheticVideo(500, seed=1)
 
 
 class SyntheticVideo(GeneratedVideos):

@@ -21,11 +21,17 @@ from ltr.models.layers.fusion import in_channels_last
 from ltr.models.registry import build_net
 from ltr.models.target_classifier.classifier import LABEL_SIGMA
 from ltr.models.tracking.dimp import FEATURE_STRIDE, DiMPNet
-from ltr.train_settings.dimp.sources import Source, datasets
 from ltr.train_settings.pretrained import load_backbone
+from ltr.train_settings.sources import Mixture, Part, Source, datasets
 from ltr.trainers.experiment import Experiment
 
 log = logging.getLogger(__name__)
+
+# The official training's; COCO's images serve as all six frames of a sample.
+PAPER = Mixture(
+    train={"lasot:train": 0.25, "got10k:vottrain": 1.0, "trackingnet:0-3": 1.0, "coco:train": 1.0},
+    val={"got10k:votval": 1.0},
+)
 
 BACKBONES = {"dimp18": "resnet18-*.pth", "dimp50": "resnet50-*.pth", "dimp18_small": "(none has its width)"}
 
@@ -65,6 +71,7 @@ class DataSettings:
     """
 
     source: Source = "paper"
+    paper: Mixture = PAPER  # what ``source=paper`` draws from
     synthetic_share: float = 0.0  # share of procedural videos mixed into the source
     num_train: int = 3  # frames that the filter is predicted from
     num_test: int = 3  # later frames that it is judged on
@@ -225,9 +232,9 @@ def _start_backbone(net: DiMPNet, settings: DiMPTrainSettings) -> None:
         log.warning("the backbone starts from random weights, the paper's from those of ImageNet: %s", key)
 
 
-def _loader(settings: DiMPTrainSettings, part: Literal["train", "val"]) -> TrackingLoader:
+def _loader(settings: DiMPTrainSettings, part: Part) -> TrackingLoader:
     data = settings.data
-    sets, weights = datasets(data.source, data.synthetic_share, part)
+    sets, weights = datasets(data.source, data.synthetic_share, part, data.paper)
     sampler = TrackingSampler(
         sets,
         weights,

@@ -8,5 +8,5 @@ __all__ = ["build", "settings"]
 
 
 def settings() -> DiMPTrainSettings:
-    """Section 3.6 and what the official training adds to it. Its data sets cannot be read yet: see ``data.source``."""
+    """Section 3.6 and what the official training adds to it."""
     return DiMPTrainSettings()
