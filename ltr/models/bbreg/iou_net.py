@@ -159,6 +159,17 @@ class AtomIoUNet(nn.Module):
         return overlap, pool.box_gradient(gradients).masked_fill(~finite[..., None], torch.nan)
 
 
+def narrow_iou_net(in_channels: tuple[int, int], channels: int) -> AtomIoUNet:
+    """A box branch with fewer channels than ATOM's 256.
+
+    Args:
+        in_channels: channels of ``layer2`` and ``layer3`` of the backbone.
+        channels: of all layers but the reference branch's first, which has half of them.
+    """
+    pair = (channels, channels)
+    return AtomIoUNet(in_channels, pair, pair, pair, (max(1, channels // 2), channels), channels)
+
+
 def _check_images(modulation: Pair, features: Pair, boxes_xywh: Tensor) -> None:
     if boxes_xywh.dim() != 3 or boxes_xywh.shape[2] != 4:
         raise ValueError(f"boxes_xywh must be (images, boxes, 4), not {tuple(boxes_xywh.shape)}")

@@ -5,16 +5,14 @@ The builders make DiMP-18 and DiMP-50 with the entries of the published checkpoi
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ltr.models.backbone.resnet import ResNet, resnet18, resnet50
-from ltr.models.bbreg.box_rater import BoxRater
-from ltr.models.bbreg.iou_net import AtomIoUNet
-from ltr.models.layers.fusion import fuse_conv_bn, in_channels_last
-from ltr.models.layers.packed import pack_convolutions
+from ltr.models.bbreg.box_branch import BoxBranchNet
+from ltr.models.bbreg.iou_net import AtomIoUNet, narrow_iou_net
 from ltr.models.official import OfficialNet
 from ltr.models.registry import NetSpec
 from ltr.models.target_classifier.classifier import TargetClassifier
@@ -23,7 +21,6 @@ from ltr.models.target_classifier.optimizer import FilterIterates
 BUILDERS = ("dimp18", "dimp50", "dimp18_small")
 
 FILTER_SIZE, FEATURE_STRIDE = 4, 16
-LAYERS = ("layer2", "layer3")
 
 # The published files say how their net was built; a net with other values of these has the same entries.
 _ARGUMENTS = {
@@ -50,7 +47,7 @@ class DiMPOutput(NamedTuple):
     iou: Tensor
 
 
-class DiMPNet(nn.Module):
+class DiMPNet(BoxBranchNet):
     """Backbone, target classifier and box branch.
 
     Images are normalised RGB, boxes ``[x, y, w, h]`` in pixels of the crop. T counts images, S sequences, N boxes.
@@ -79,11 +76,6 @@ class DiMPNet(nn.Module):
         self.train_iterations = train_iterations
         self.filter_size = FILTER_SIZE
         self.feature_stride = FEATURE_STRIDE
-        self.image_format: dict[str, Any] = {}
-
-    def backbone(self, images: Tensor) -> dict[str, Tensor]:
-        """``(B, 3, H, W)`` images to ``layer2``, ``(B, C2, H/8, W/8)``, and ``layer3``, ``(B, C3, H/16, W/16)``."""
-        return self.feature_extractor(images.to(**self.image_format) if self.image_format else images, LAYERS)
 
     def classification_features(self, layer3: Tensor) -> Tensor:
         """``(..., C3, h, w)`` of the backbone to ``(..., C, h, w)`` normalised features of the classifier."""
@@ -122,35 +114,6 @@ class DiMPNet(nn.Module):
         The cell ``(i, j)`` stands for the position ``(16 i, 16 j)`` of the crop.
         """
         return self.classifier.classify(target_filter, features)
-
-    def iou_modulation(self, backbone: dict[str, Tensor], boxes_xywh: Tensor) -> tuple[Tensor, Tensor]:
-        """Maps of S reference images and their ``(S, 4)`` boxes to two modulation vectors ``(S, C, 1, 1)``."""
-        return self.bb_regressor.modulation(backbone["layer2"], backbone["layer3"], boxes_xywh)
-
-    def iou_features(self, backbone: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Maps of B test images to the two maps of the box branch, at strides 8 and 16."""
-        return self.bb_regressor.features(backbone["layer2"], backbone["layer3"])
-
-    def predict_iou(
-        self, modulation: tuple[Tensor, Tensor], iou_features: tuple[Tensor, Tensor], boxes_xywh: Tensor
-    ) -> Tensor:
-        """Predicted overlaps ``(S, N)`` of ``(S, N, 4)`` boxes; differentiable."""
-        return self.bb_regressor.predict_iou(modulation, iou_features, boxes_xywh)
-
-    def predict_iou_with_gradient(
-        self, modulation: tuple[Tensor, Tensor], iou_features: tuple[Tensor, Tensor], boxes_xywh: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Predicted overlaps ``(S, N)`` and the gradient ``(S, N, 4)`` of their sum in x, y, w, h, in closed form."""
-        return self.bb_regressor.predict_iou_with_gradient(modulation, iou_features, boxes_xywh)
-
-    def box_rater(self, modulation: tuple[Tensor, Tensor], backbone: dict[str, Tensor]) -> BoxRater:
-        """What rates boxes ``(N, 4)`` in one image as :meth:`predict_iou_with_gradient` does, for the least work.
-
-        Args:
-            modulation: of the target, two tensors ``(1, C, 1, 1)``.
-            backbone: maps of the image.
-        """
-        return BoxRater(self, modulation, backbone)
 
     def forward(
         self, train_images: Tensor, test_images: Tensor, train_boxes: Tensor, test_proposals: Tensor
@@ -194,15 +157,7 @@ def prepare_for_tracking(net: DiMPNet, dtype: torch.dtype = torch.float32, boxes
     Returns:
         the net.
     """
-    fuse_conv_bn(net.eval().requires_grad_(False))
-    box = net.bb_regressor
-    box.fc3_rt.prepare(boxes)
-    box.fc4_rt.prepare(boxes)
-    levels = (box.conv3_1t, box.conv3_2t, box.conv4_1t, box.conv4_2t)
-    for part in (net.feature_extractor, net.classifier.feature_extractor, *levels):
-        in_channels_last(part.to(dtype))
-        pack_convolutions(part)
-    net.image_format = {"dtype": dtype, "memory_format": torch.channels_last}
+    net.prepare_parts((net.classifier.feature_extractor,), dtype, boxes)
     return net
 
 
@@ -282,6 +237,4 @@ def dimp18_small(
         in4, classification_channels, FILTER_SIZE, FEATURE_STRIDE, feature_size,
         classification_block, initializer, optimizer, residual,
     )  # fmt: skip
-    pair = (box_channels, box_channels)
-    boxes = AtomIoUNet((in3, in4), pair, pair, pair, (max(1, box_channels // 2), box_channels), box_channels)
-    return DiMPNet(backbone, classifier, boxes, train_iterations)
+    return DiMPNet(backbone, classifier, narrow_iou_net((in3, in4), box_channels), train_iterations)
