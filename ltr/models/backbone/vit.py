@@ -1,0 +1,218 @@
+"""Vision transformer that reads memory and search tokens together, with relevance attention in some blocks (RFGM).
+
+Entries are named as in MAE's and OSTrack's files. Patch embedding, MLP and stochastic depth are timm's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ltr.models.backbone.positions import sine_positions
+from ltr.models.relevance.attention import Attention, masked_attention, mean_weights
+from ltr.models.relevance.rank import TokenRank, best_tokens, keep_count, sample_keep
+
+_MAE_POSITIONS = 1 + 14 * 14  # a class token and the patches of 224 x 224 pixels
+
+
+class Block(nn.Module):
+    """One transformer block, with a scorer of memory tokens if it is a relevance block.
+
+    Args:
+        width: C.
+        heads: attention heads.
+        drop_path: share of the samples that skip a branch in training.
+        rank_hidden: layers of the scorer; None for an ordinary block.
+    """
+
+    def __init__(self, width: int, heads: int, drop_path: float, rank_hidden: tuple[int, int] | None) -> None:
+        from timm.layers import DropPath, Mlp
+
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width, eps=1e-6)
+        self.attn = Attention(width, heads)
+        self.norm2 = nn.LayerNorm(width, eps=1e-6)
+        self.mlp = Mlp(width, 4 * width)
+        self.drop_path = DropPath(drop_path)
+        self.rank = None if rank_hidden is None else TokenRank(heads, rank_hidden)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """``(B, N, C)`` tokens, all of which see each other."""
+        return self._finish(tokens, F.scaled_dot_product_attention(*self.attn.split(self.norm1(tokens))))
+
+    def keep_best(self, tokens: Tensor, memory: int, keep: int) -> tuple[Tensor, Tensor]:
+        """Relevance attention at inference: drops memory tokens before the attention's output (Eq. 8-9, 14).
+
+        Args:
+            tokens: ``(B, N, C)``, the memory's first.
+            memory: M, how many of them are the memory's.
+            keep: how many of these stay.
+
+        Returns:
+            ``(B, keep + N - M, C)`` tokens, and ``(B, keep)`` which of the memory's are left, ascending.
+        """
+        q, k, v = self.attn.split(self.norm1(tokens))
+        kept = best_tokens(self._logits(mean_weights(q, k, memory)), keep)
+        search = torch.arange(memory, tokens.shape[1], device=tokens.device).expand(len(tokens), -1)
+        index = torch.cat([kept, search], 1)
+        q, k, v = (part.take_along_dim(index[:, None, :, None], 2) for part in (q, k, v))
+        tokens = tokens.take_along_dim(index[..., None], 1)
+        return self._finish(tokens, F.scaled_dot_product_attention(q, k, v)), kept
+
+    def rank_memory(self, tokens: Tensor, memory: int) -> Tensor:
+        """``(B, N, C)`` tokens to the logits ``(B, M, 2)`` of keeping and dropping the first M of them (Eq. 10-11)."""
+        q, k, _ = self.attn.split(self.norm1(tokens))
+        return self._logits(mean_weights(q, k, memory))
+
+    def mask(self, tokens: Tensor, visible: Tensor | None, memory: int, renormalise: bool) -> tuple[Tensor, Tensor]:
+        """The block in training: what is discarded stays, and nobody sees it (Eq. 12-13).
+
+        Args:
+            tokens: ``(B, N, C)``, the memory's first.
+            visible: ``(B, M)`` what earlier blocks have left, 1 or 0; None for all.
+            memory: M.
+            renormalise: see `masked_weights`.
+
+        Returns:
+            ``(B, N, C)`` tokens, and ``(B, M)`` what is left behind this block, with gradients.
+        """
+        q, k, v = self.attn.split(self.norm1(tokens))
+        if self.rank is not None:
+            chosen = sample_keep(self._logits(mean_weights(q, k, memory, visible, renormalise)))
+            visible = chosen if visible is None else visible * chosen
+        if visible is None:
+            return self._finish(tokens, F.scaled_dot_product_attention(q, k, v)), tokens.new_ones(len(tokens), memory)
+        return self._finish(tokens, masked_attention(q, k, v, visible, renormalise)), visible
+
+    def _logits(self, weights: Tensor) -> Tensor:
+        if self.rank is None:
+            raise ValueError("this block ranks no tokens")
+        return self.rank(weights.to(self.rank.fc1.weight.dtype))
+
+    def _finish(self, tokens: Tensor, attended: Tensor) -> Tensor:
+        tokens = tokens + self.drop_path(self.attn.merge(attended))
+        return tokens + self.drop_path(self.mlp(self.norm2(tokens)))
+
+
+class RelevanceViT(nn.Module):
+    """The encoder.
+
+    Args:
+        width: C, a multiple of 4 and of the heads.
+        depth: number of blocks.
+        heads: attention heads.
+        template_side: tokens of a template's side.
+        search_side: tokens of a search region's side.
+        patch_embed: from ``(B, 3, H, W)`` images to ``(B, H W / 256, C)`` tokens.
+        stages: indices of the relevance blocks, ascending.
+        keep_ratios: shares of the whole memory that they leave.
+        rank_hidden: layers of their scorers.
+        drop_path: stochastic depth of the last block in training; it grows linearly from 0 in the first one.
+        class_token: whether the unused ``cls_token`` and ``pos_embed`` exist, as they do in published files.
+        renormalise: in training, whether weights that were masked sum to 1 again.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        depth: int,
+        heads: int,
+        template_side: int,
+        search_side: int,
+        patch_embed: nn.Module,
+        stages: Sequence[int],
+        keep_ratios: Sequence[float],
+        rank_hidden: tuple[int, int],
+        drop_path: float = 0.0,
+        class_token: bool = True,
+        renormalise: bool = True,
+    ) -> None:
+        super().__init__()
+        self.stages, self.keep_ratios, self.renormalise = tuple(stages), tuple(keep_ratios), renormalise
+        if class_token:
+            self.cls_token = nn.Parameter(torch.zeros(1, 1, width), requires_grad=False)
+            self.pos_embed = nn.Parameter(torch.zeros(1, _MAE_POSITIONS, width), requires_grad=False)
+        self.pos_embed_z = nn.Parameter(sine_positions(template_side, width))
+        self.pos_embed_x = nn.Parameter(sine_positions(search_side, width))
+        self.patch_embed = patch_embed
+        rates = torch.linspace(0, drop_path, depth).tolist()
+        self.blocks = nn.ModuleList(
+            Block(width, heads, rates[index], rank_hidden if index in self.stages else None) for index in range(depth)
+        )
+        self.norm = nn.LayerNorm(width, eps=1e-6)
+        for block in self.blocks:
+            for module in block.modules():
+                if isinstance(module, nn.Linear):
+                    nn.init.trunc_normal_(module.weight, std=0.02)
+                    nn.init.zeros_(module.bias)
+
+    def encode(self, memory: Tensor, search: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Inference: discarded tokens are really dropped.
+
+        Args:
+            memory: ``(B, M, C)`` embedded tokens.
+            search: ``(B, N_x, C)`` embedded tokens.
+
+        Returns:
+            ``(B, N_x, C)`` search tokens behind the last normalisation, and for every stage the ``(B, k)`` ascending
+            indices of the memory tokens that it left.
+        """
+        tokens, left = torch.cat([memory, search], 1), memory.shape[1]
+        indices: list[Tensor] = []
+        ratios = dict(zip(self.stages, self.keep_ratios, strict=True))
+        for number in range(len(self.blocks)):
+            if number not in ratios:
+                tokens = self.blocks[number](tokens)
+                continue
+            keep = min(left, keep_count(ratios[number], memory.shape[1]))
+            tokens, kept = self._block(number).keep_best(tokens, left, keep)
+            indices.append(indices[-1].gather(1, kept) if indices else kept)
+            left = keep
+        return self.norm(tokens[:, left:]), indices
+
+    def encode_masked(self, memory: Tensor, search: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Training: discarded tokens are masked.
+
+        Args:
+            memory: ``(B, M, C)`` embedded tokens.
+            search: ``(B, N_x, C)`` embedded tokens.
+
+        Returns:
+            ``(B, N_x, C)`` search tokens behind the last normalisation, and for every stage what is left of the
+            memory, ``(B, M)`` 1 or 0 with gradients.
+        """
+        tokens, count = torch.cat([memory, search], 1), memory.shape[1]
+        visible: Tensor | None = None
+        masks: list[Tensor] = []
+        for number in range(len(self.blocks)):
+            if visible is None and number not in self.stages:
+                tokens = self.blocks[number](tokens)
+                continue
+            tokens, visible = self._block(number).mask(tokens, visible, count, self.renormalise)
+            if number in self.stages:
+                masks.append(visible)
+        return self.norm(tokens[:, count:]), masks
+
+    def rank_candidates(self, candidates: Tensor, search: Tensor) -> Tensor:
+        """The token filter's ranking: the blocks before the first stage, and that stage's scorer.
+
+        Args:
+            candidates: ``(B, K, C)`` embedded tokens.
+            search: ``(B, N_x, C)`` embedded tokens.
+
+        Returns:
+            ``(B, K, 2)`` logits of keeping and of dropping.
+        """
+        if not self.stages:
+            raise ValueError("a net without relevance blocks cannot rank tokens")
+        tokens = torch.cat([candidates, search], 1)
+        for block in self.blocks[: self.stages[0]]:
+            tokens = block(tokens)
+        return self._block(self.stages[0]).rank_memory(tokens, candidates.shape[1])
+
+    def _block(self, number: int) -> Block:
+        return cast(Block, self.blocks[number])

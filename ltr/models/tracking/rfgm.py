@@ -1,0 +1,260 @@
+"""RFGM: "Reading Relevant Feature from Global Representation Memory for Visual Object Tracking" (NeurIPS 2023).
+
+The net, and with no relevance blocks and one template its base, OSTrack-256 (Ye et al., ECCV 2022).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ltr.models.backbone.stems import STRIDE, ResNetStem, patch_stem
+from ltr.models.backbone.vit import RelevanceViT
+from ltr.models.head.center import CenterHead, CenterMaps, decode_center
+from ltr.models.relevance.rank import best_tokens
+
+BUILDERS = ("rfgm_b256", "rfgm_s256", "rfgm_t256", "rfgm_t_small", "rfgm_ostrack256")
+
+KEEP_RATIOS = (0.9, 0.8, 0.7)
+
+
+class RFGMOutput(NamedTuple):
+    """What the net gives in training.
+
+    Attributes:
+        maps: of the head.
+        box_cxcywh: ``(B, 4)`` at the highest score, fractions of the crop.
+        keep_masks: for every stage ``(B, M)``, 1 for memory tokens that no stage up to it has discarded, else 0; with
+            straight-through gradients in training mode.
+    """
+
+    maps: CenterMaps
+    box_cxcywh: Tensor
+    keep_masks: list[Tensor]
+
+
+class RFGMNet(nn.Module):
+    """Encoder and centre head.
+
+    Images are normalised RGB. B counts samples, C channels of a token, M memory tokens (the first ``template_tokens``
+    are the first frame's), N_x search tokens; the memory's tokens come before the search region's.
+
+    Args:
+        backbone: the encoder.
+        box_head: on the search tokens.
+        template_size: pixels of a template's side.
+        search_size: pixels of a search region's side.
+        memory_tokens: N_max, tokens of a full memory.
+    """
+
+    def __init__(
+        self, backbone: RelevanceViT, box_head: CenterHead, template_size: int, search_size: int, memory_tokens: int
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.box_head = box_head
+        self.template_size, self.search_size = template_size, search_size
+        self.patch_size = STRIDE
+        self.search_side = search_size // STRIDE
+        self.template_tokens, self.search_tokens = (template_size // STRIDE) ** 2, self.search_side**2
+        self.memory_tokens = memory_tokens
+        self.stages, self.keep_ratios = backbone.stages, backbone.keep_ratios
+
+    def embed_template(self, images: Tensor) -> Tensor:
+        """``(B, 3, template_size, template_size)`` templates to the ``(B, template_tokens, C)`` that memory stores."""
+        self._check_images("template", images, self.template_size)
+        return self.backbone.patch_embed(images) + self.backbone.pos_embed_z
+
+    def embed_search(self, images: Tensor) -> Tensor:
+        """``(B, 3, search_size, search_size)`` search regions to ``(B, N_x, C)`` tokens."""
+        self._check_images("search region", images, self.search_size)
+        return self.backbone.patch_embed(images) + self.backbone.pos_embed_x
+
+    def encode(self, memory: Tensor, search: Tensor) -> Tensor:
+        """Lets memory and search region read each other; tokens that a stage discards are dropped.
+
+        Args:
+            memory: ``(B, M, C)`` of :meth:`embed_template`.
+            search: ``(B, N_x, C)`` of :meth:`embed_search`.
+
+        Returns:
+            ``(B, N_x, C)``, behind the last normalisation.
+        """
+        return self.backbone.encode(memory, search)[0]
+
+    def filter_tokens(self, candidates: Tensor, search: Tensor, keep: int) -> Tensor:
+        """The token filter of the GR memory (Eq. 3-4).
+
+        It is the encoder's own beginning: the blocks before the first relevance block (three with all stages), and the
+        scorer of that block. The published sizes leave no room for a filter with weights of its own. With fewer stages
+        the first relevance block comes later, so that the filter is longer.
+
+        Args:
+            candidates: ``(B, K, C)`` tokens.
+            search: ``(B, N_x, C)`` tokens of the search region for which they are chosen.
+            keep: how many to keep, 1 .. K.
+
+        Returns:
+            ``(B, keep)`` int64 indices of the tokens with the highest scores, ascending.
+
+        Raises:
+            ValueError: the net has no relevance blocks, or ``keep`` is out of range.
+        """
+        if not 1 <= keep <= candidates.shape[1]:
+            raise ValueError(f"cannot keep {keep} of {candidates.shape[1]} tokens")
+        return best_tokens(self.backbone.rank_candidates(candidates, search), keep)
+
+    def head(self, features: Tensor) -> CenterMaps:
+        """``(B, N_x, C)`` encoded search tokens to maps."""
+        side = self.search_side
+        return self.box_head(features.transpose(1, 2).unflatten(2, (side, side)))
+
+    def decode(self, maps: CenterMaps, window: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Maps to boxes ``(B, 4)``, cx, cy, w, h in fractions of the crop, and scores ``(B,)``; see `decode_center`."""
+        return decode_center(maps, window)
+
+    def forward(self, templates: Tensor, search: Tensor) -> RFGMOutput:
+        """Finds the target; in training mode with masks that are drawn, in evaluation mode by dropping tokens.
+
+        Args:
+            templates: ``(B, T, 3, template_size, template_size)``, the first frame's first.
+            search: ``(B, 3, search_size, search_size)``.
+        """
+        batch, count = templates.shape[:2]
+        memory = self.embed_template(templates.flatten(0, 1)).unflatten(0, (batch, count)).flatten(1, 2)
+        tokens = self.embed_search(search)
+        if self.training:
+            features, masks = self.backbone.encode_masked(memory, tokens)
+        else:
+            features, kept = self.backbone.encode(memory, tokens)
+            masks = [memory.new_zeros(memory.shape[:2]).scatter(1, index, 1.0) for index in kept]
+        maps = self.head(features)
+        return RFGMOutput(maps, self.decode(maps)[0], masks)
+
+    def _check_images(self, kind: str, images: Tensor, size: int) -> None:
+        if images.dim() != 4 or images.shape[1:] != (3, size, size):
+            raise ValueError(f"{kind} images must be (B, 3, {size}, {size}), not {tuple(images.shape)}")
+
+
+def prepare_for_tracking(net: RFGMNet, dtype: torch.dtype = torch.float32) -> RFGMNet:
+    """Changes a net, in place, into the fastest form for tracking where it is: same interface, same numbers.
+
+    The net cannot be trained or saved any more, and belongs to the device on which it was prepared.
+
+    Args:
+        net: on its device.
+        dtype: of what is computed, float32, bfloat16 or float16; maps and boxes are float32.
+
+    Returns:
+        the net.
+    """
+    return net.eval().requires_grad_(False).to(dtype)
+
+
+def rfgm_b256(
+    stages: int = 3,
+    memory_tokens: int = 192,
+    keep_ratios: Sequence[float] | None = None,
+    template_size: int = 128,
+    search_size: int = 256,
+    drop_path: float = 0.1,
+    renormalise: bool = True,
+    class_token: bool = True,
+    width: int = 768,
+    depth: int = 12,
+    heads: int = 12,
+    head_channels: int = 256,
+    stem: str = "patch",
+) -> RFGMNet:
+    """Builds RFGM-B256, or a net of the same structure.
+
+    Args:
+        stages: number of relevance blocks, 0 .. 3. Of the three places, in front of which lie a quarter, half and three
+            quarters of the blocks, the last ones are taken (Table 7).
+        memory_tokens: tokens of a full memory; 64, 192, 256 and 448 in the paper's Table 6.
+        keep_ratios: shares of the memory that the stages leave; None for the first of 0.9, 0.8, 0.7.
+        template_size: pixels of a template's side, a multiple of 16.
+        search_size: pixels of a search region's side, a multiple of 16.
+        drop_path: stochastic depth of the last block in training.
+        renormalise: whether masked attention weights sum to 1 again in training, as they do where tokens are dropped;
+            False is Eq. 13 as it is printed.
+        class_token: whether the unused ``cls_token`` and ``pos_embed`` exist, as they do in published files.
+        width: channels of a token.
+        depth: blocks.
+        heads: attention heads.
+        head_channels: of the first convolutions of the head.
+        stem: ``patch``, or ``resnet`` for a ResNet-18 of half the width up to ``layer3``.
+    """
+    _check(stages, memory_tokens, keep_ratios, template_size, search_size, drop_path, width, depth, heads, stem)
+    places = [depth * quarter // 4 for quarter in (1, 2, 3)][3 - stages :]
+    backbone = RelevanceViT(
+        width, depth, heads, template_size // STRIDE, search_size // STRIDE,
+        ResNetStem(width) if stem == "resnet" else patch_stem(width),
+        places, KEEP_RATIOS[:stages] if keep_ratios is None else keep_ratios, (max(1, width // 2), max(1, width // 4)),
+        drop_path, class_token, renormalise,
+    )  # fmt: skip
+    return RFGMNet(backbone, CenterHead(width, head_channels), template_size, search_size, memory_tokens)
+
+
+def rfgm_s256(
+    stages: int = 3, memory_tokens: int = 192, keep_ratios: Sequence[float] | None = None, drop_path: float = 0.1
+) -> RFGMNet:
+    """Builds RFGM on a ViT-S (384 channels, 6 heads); see :func:`rfgm_b256` for the arguments."""
+    return rfgm_b256(stages, memory_tokens, keep_ratios, drop_path=drop_path, width=384, heads=6, head_channels=128)
+
+
+def rfgm_t256(
+    stages: int = 3, memory_tokens: int = 192, keep_ratios: Sequence[float] | None = None, drop_path: float = 0.1
+) -> RFGMNet:
+    """Builds RFGM on a ViT-T (192 channels, 3 heads); see :func:`rfgm_b256` for the arguments."""
+    return rfgm_b256(stages, memory_tokens, keep_ratios, drop_path=drop_path, width=192, heads=3, head_channels=64)
+
+
+def rfgm_t_small(
+    stages: int = 3,
+    memory_tokens: int = 108,
+    keep_ratios: Sequence[float] | None = None,
+    template_size: int = 96,
+    search_size: int = 192,
+    drop_path: float = 0.0,
+    width: int = 128,
+    depth: int = 4,
+    heads: int = 4,
+    head_channels: int = 64,
+    stem: str = "resnet",
+) -> RFGMNet:
+    """Builds an RFGM that a CPU can train: few blocks on a small ResNet; see :func:`rfgm_b256` for the arguments."""
+    return rfgm_b256(
+        stages, memory_tokens, keep_ratios, template_size, search_size, drop_path, True, False,
+        width, depth, heads, head_channels, stem,
+    )  # fmt: skip
+
+
+def rfgm_ostrack256(drop_path: float = 0.1) -> RFGMNet:
+    """Builds OSTrack-256, with or without candidate elimination, which has no parameters: one template, no stages."""
+    return rfgm_b256(0, 64, drop_path=drop_path)
+
+
+def _check(
+    stages: int, memory_tokens: int, keep_ratios: Sequence[float] | None, template_size: int, search_size: int,
+    drop_path: float, width: int, depth: int, heads: int, stem: str,
+) -> None:  # fmt: skip
+    if stages not in range(4) or depth < (4 if stages else 1):
+        raise ValueError(f"stages must be 0 .. 3, and with stages at least 4 blocks; not {stages} in {depth} blocks")
+    if keep_ratios is not None and (len(keep_ratios) != stages or not all(0 < ratio <= 1 for ratio in keep_ratios)):
+        raise ValueError(f"keep_ratios must be {stages} numbers in (0, 1], one per stage; not {list(keep_ratios)}")
+    for name, size in (("template_size", template_size), ("search_size", search_size)):
+        if size < STRIDE or size % STRIDE:
+            raise ValueError(f"{name} must be a positive multiple of {STRIDE}, not {size}")
+    template_tokens = (template_size // STRIDE) ** 2
+    if memory_tokens < template_tokens:
+        raise ValueError(f"memory_tokens must be at least the {template_tokens} of one template, not {memory_tokens}")
+    if heads < 1 or width < 4 or width % heads or width % 4:
+        raise ValueError(f"width must be a multiple of 4 and of the {heads} heads, not {width}")
+    if not 0 <= drop_path < 1:
+        raise ValueError(f"drop_path must be in [0, 1), not {drop_path}")
+    if stem not in ("patch", "resnet"):
+        raise ValueError(f"stem must be 'patch' or 'resnet', not {stem!r}")
