@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ltr.models.bbreg.iou_net import AtomIoUNet
-from pytracking.components.iou_refine import climb_overlap, jitter_boxes, mean_of_best
+from pytracking.components.iou_refine import BoxSearch, climb_overlap, jitter_boxes, mean_of_best
 
 GOLDENS = np.load(Path(__file__).parents[2] / "goldens" / "dimp" / "iounet.npz")
 
@@ -56,6 +56,26 @@ def test_steps_decay() -> None:
 
     boxes, overlap = climb_overlap(predict, torch.tensor([[0.0, 0, 2, 2]]), iterations=3, step_decay=0.5)
     assert boxes.tolist() == [[2 + 1 + 0.5, 0, 2, 2]] and overlap.tolist() == [3]
+
+
+def test_gradients_can_be_rounded() -> None:
+    def predict(boxes: Tensor) -> tuple[Tensor, Tensor]:
+        return boxes[:, 0], torch.tensor([[0.1249, -0.0051, 0.004, 1.2]])
+
+    boxes, _ = climb_overlap(predict, torch.tensor([[0.0, 0, 10, 100]]), iterations=1, gradient_decimals=2)
+    torch.testing.assert_close(boxes, torch.tensor([[1.2, -1.0, 10.0, 220.0]]))
+
+
+def test_a_search_draws_climbs_and_chooses() -> None:
+    search = BoxSearch(random_boxes=4, jitter_pos=0.5, iterations=2, best=2)
+    box = torch.tensor([10.0, 20.0, 30.0, 40.0])
+    uniforms = search.draw(torch.Generator().manual_seed(3))
+    rows = search.climb(lambda boxes: (boxes[:, 0], torch.zeros_like(boxes)), box, uniforms).numpy()
+    assert rows.shape == (5, 9)
+    np.testing.assert_array_equal(rows[:, :4], jitter_boxes(box, uniforms, 0.5, 0.5).numpy())
+    np.testing.assert_array_equal(rows[:, 4:8], rows[:, :4])
+    rightmost = rows[np.argsort(-rows[:, 8])[:2], :4]
+    np.testing.assert_allclose(search.choose(rows[:, 4:8], rows[:, 8]), rightmost.mean(axis=0), rtol=1e-6)
 
 
 def test_jitter_of_the_official_formula() -> None:
