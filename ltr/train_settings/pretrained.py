@@ -1,7 +1,8 @@
-"""Backbones that start from weights of another training."""
+"""Nets that start from weights of another training."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -10,7 +11,7 @@ from ltr.admin.checkpoint import read_model
 from ltr.admin.errors import UserError
 from ltr.admin.foreign.checkpoint import is_foreign, read_foreign
 
-PREFIX = "feature_extractor."  # of the backbone's entries in the file of a whole tracker
+BACKBONE = "feature_extractor"  # the child of a tracker's net, and so the first part of its entries in a file
 _COUNTER = ".num_batches_tracked"  # files of before torch 0.4.1 have none, and no result depends on it
 _LISTED = 5
 
@@ -27,8 +28,40 @@ def load_backbone(backbone: nn.Module, path: str) -> None:
     """
     file = Path(path).expanduser()
     tensors = _tensors(file)
+    _fill(backbone, _part(tensors, BACKBONE) or tensors, "backbone", file)
+
+
+def load_parts(net: nn.Module, path: str) -> list[str]:
+    """Fills the backbone of a tracker's net, and those of its other parts that the file has too, in place.
+
+    Args:
+        net: its children are its parts; one of them is the ``feature_extractor``.
+        path: as for :func:`load_backbone`.
+
+    Returns:
+        Names of the parts that were filled.
+
+    Raises:
+        UserError: as for :func:`load_backbone`, also where a part of the file is that of another net.
+    """
+    file = Path(path).expanduser()
+    tensors = _tensors(file)
+    found = {name: _part(tensors, name) for name, _ in net.named_children()}
+    found[BACKBONE] = found[BACKBONE] or tensors
+    filled = [name for name, part in found.items() if part]
+    for name in filled:
+        _fill(net.get_submodule(name), found[name], "backbone" if name == BACKBONE else name, file)
+    return filled
+
+
+def _part(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    prefix = f"{name}."
+    return {entry.removeprefix(prefix): tensor for entry, tensor in tensors.items() if entry.startswith(prefix)}
+
+
+def _fill(module: nn.Module, tensors: Mapping[str, Tensor], called: str, file: Path) -> None:
     wrong = []
-    for name, own in backbone.state_dict().items():
+    for name, own in module.state_dict().items():
         found = tensors.get(name)
         if found is None and not name.endswith(_COUNTER):
             wrong.append(f"{name} is missing")
@@ -36,8 +69,8 @@ def load_backbone(backbone: nn.Module, path: str) -> None:
             wrong.append(f"{name} is {tuple(found.shape)} instead of {tuple(own.shape)}")
     if wrong:
         more = f" and {len(wrong) - _LISTED} more" if len(wrong) > _LISTED else ""
-        raise UserError(f"weights {file} do not fit the backbone: {'; '.join(wrong[:_LISTED])}{more}")
-    backbone.load_state_dict({name: tensors[name] for name in backbone.state_dict() if name in tensors}, strict=False)
+        raise UserError(f"weights {file} do not fit the {called}: {'; '.join(wrong[:_LISTED])}{more}")
+    module.load_state_dict({name: tensors[name] for name in module.state_dict() if name in tensors}, strict=False)
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:
@@ -45,7 +78,4 @@ def _tensors(path: Path) -> dict[str, Tensor]:
         foreign = is_foreign(path)
     except OSError as error:
         raise UserError(f"weights {path} cannot be read: {error.strerror or error}; correct the path") from error
-    tensors = read_foreign(path).tensors if foreign else read_model(path).tensors
-    if any(name.startswith(PREFIX) for name in tensors):
-        return {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items() if name.startswith(PREFIX)}
-    return tensors
+    return read_foreign(path).tensors if foreign else read_model(path).tensors

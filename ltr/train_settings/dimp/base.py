@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
@@ -21,6 +20,7 @@ from ltr.models.layers.fusion import in_channels_last
 from ltr.models.registry import build_net
 from ltr.models.target_classifier.classifier import LABEL_SIGMA
 from ltr.models.tracking.dimp import FEATURE_STRIDE, DiMPNet
+from ltr.train_settings.optim import ScheduleSettings, rate
 from ltr.train_settings.pretrained import load_backbone
 from ltr.train_settings.sources import Mixture, Part, Source, datasets
 from ltr.trainers.experiment import Experiment
@@ -92,7 +92,7 @@ class DataSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OptimSettings:
+class OptimSettings(ScheduleSettings):
     """Adam with a rate for each part of the net; the values are those of DiMP-18.
 
     Raises:
@@ -104,32 +104,14 @@ class OptimSettings:
     features_lr: float = 5e-5
     box_lr: float = 1e-3
     backbone_lr: float | None = 2e-4  # None: the backbone keeps its weights and statistics (Table 2, without "FT")
-    schedule: Literal["step", "cosine"] = "step"
-    step_epochs: int = 15
-    gamma: float = 0.2  # factor after every ``step_epochs`` epochs
-    final_factor: float = 0.01  # where the cosine ends
-    warmup_epochs: int = 0
     weight_decay: float = 0.0  # of weights with more than one dimension
-    epochs: int = 50
-    grad_clip: float | None = None
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    ema_decay: float | None = None
-    checkpoint_every: int | None = 500
 
     def __post_init__(self) -> None:
-        for name in ("initializer_lr", "optimizer_lr", "features_lr", "box_lr", "backbone_lr", "grad_clip"):
+        super().__post_init__()
+        for name in ("initializer_lr", "optimizer_lr", "features_lr", "box_lr", "backbone_lr"):
             if getattr(self, name) is not None:
                 check_range("OptimSettings", name, getattr(self, name), 0, low_open=True)
-        for name in ("gamma", "final_factor"):
-            check_range("OptimSettings", name, getattr(self, name), 0, 1, low_open=True)
-        for name in ("warmup_epochs", "weight_decay"):
-            check_range("OptimSettings", name, getattr(self, name), 0)
-        for name in ("step_epochs", "epochs"):
-            check_range("OptimSettings", name, getattr(self, name), 1)
-        if self.ema_decay is not None:
-            check_range("OptimSettings", "ema_decay", self.ema_decay, 0, 1, low_open=True, high_open=True)
-        if self.checkpoint_every is not None:
-            check_range("OptimSettings", "checkpoint_every", self.checkpoint_every, 1)
+        check_range("OptimSettings", "weight_decay", self.weight_decay, 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,16 +192,6 @@ def parameter_groups(net: DiMPNet, optim: OptimSettings) -> list[dict[str, Any]]
                     {"params": chosen, "lr": learning_rate, "weight_decay": optim.weight_decay if decay else 0.0}
                 )
     return groups
-
-
-def rate(optim: OptimSettings, epoch: int) -> float:
-    """Factor on the first learning rates: a linear warm-up, then steps or a cosine."""
-    if epoch < optim.warmup_epochs:
-        return (epoch + 1) / (optim.warmup_epochs + 1)
-    if optim.schedule == "step":
-        return optim.gamma ** (epoch // optim.step_epochs)
-    progress = min(1.0, (epoch - optim.warmup_epochs) / max(1, optim.epochs - 1 - optim.warmup_epochs))
-    return optim.final_factor + (1 - optim.final_factor) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def _start_backbone(net: DiMPNet, settings: DiMPTrainSettings) -> None:

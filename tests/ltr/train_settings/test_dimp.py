@@ -15,7 +15,8 @@ from ltr.admin.checkpoint import load_net, read_model
 from ltr.admin.errors import UserError
 from ltr.models.backbone.resnet import resnet18
 from ltr.train_settings.dimp import dimp18, dimp18_small, dimp50, dimp_tiny
-from ltr.train_settings.dimp.base import DiMPTrainSettings, OptimSettings, build, net_spec, rate
+from ltr.train_settings.dimp.base import DiMPTrainSettings, OptimSettings, build, net_spec
+from ltr.train_settings.optim import rate
 from ltr.trainers.progress import Progress
 from ltr.trainers.settings_registry import find_module, list_settings
 from ltr.trainers.trainer import Trainer

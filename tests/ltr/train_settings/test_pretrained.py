@@ -1,4 +1,4 @@
-"""Backbones filled from files of torchvision's kind and of whole trackers."""
+"""Nets filled from files of torchvision's kind and of whole trackers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from ltr.admin.checkpoint import save_model
 from ltr.admin.errors import UserError
 from ltr.models.backbone.resnet import resnet18
 from ltr.models.registry import NetSpec, build_net
-from ltr.train_settings.pretrained import load_backbone
+from ltr.models.tracking.dcfst import DCFSTNet, dcfst18_small
+from ltr.train_settings.pretrained import load_backbone, load_parts
 
 WIDTH = 0.0625
 
@@ -19,6 +20,10 @@ WIDTH = 0.0625
 def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
     theirs = other.state_dict()
     return all(torch.equal(tensor, theirs[name]) for name, tensor in one.state_dict().items())
+
+
+def small_dcfst(box_channels: int) -> DCFSTNet:
+    return dcfst18_small(WIDTH, box_channels, location_channels=(4, 8), embedding=(8, 8))
 
 
 def test_a_classification_net_gives_what_the_backbone_has(tmp_path: Path) -> None:
@@ -51,3 +56,18 @@ def test_another_backbone_is_refused(tmp_path: Path) -> None:
         load_backbone(fresh, str(path))
     with pytest.raises(UserError, match=r"nowhere\.pth"):
         load_backbone(fresh, str(tmp_path / "nowhere.pth"))
+
+
+def test_a_tracker_lends_the_parts_that_another_has_too(tmp_path: Path) -> None:
+    spec = NetSpec("dimp18_small", {"width": WIDTH, "classification_channels": 8, "box_channels": 8})
+    lender, borrower = build_net(spec), small_dcfst(8)
+    save_model(tmp_path / "net.safetensors", lender, spec, {})
+    before = {name: tensor.clone() for name, tensor in borrower.location_predictor.state_dict().items()}
+    assert load_parts(borrower, str(tmp_path / "net.safetensors")) == ["feature_extractor", "bb_regressor"]
+    assert same(borrower.feature_extractor, lender.feature_extractor)
+    assert same(borrower.bb_regressor, lender.bb_regressor)
+    assert all(torch.equal(t, before[name]) for name, t in borrower.location_predictor.state_dict().items())
+    torch.save(lender.feature_extractor.state_dict(), tmp_path / "resnet18.pth")
+    assert load_parts(small_dcfst(16), str(tmp_path / "resnet18.pth")) == ["feature_extractor"]
+    with pytest.raises(UserError, match=r"net\.safetensors do not fit the bb_regressor"):
+        load_parts(small_dcfst(16), str(tmp_path / "net.safetensors"))
