@@ -1,0 +1,336 @@
+"""The DCFST tracker with a small random net: contract, updates, seeds, odd targets, what is refused."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ltr.admin.checkpoint import NetSpec, save_model
+from ltr.admin.errors import UserError
+from ltr.models.tracking.dcfst import DCFSTNet
+from ltr.models.tracking.edcf import edcf
+from pytracking.host import create_tracker, prepare_parameters
+from pytracking.parameter.dcfst import dcfst18, dcfst50, dcfst50_vot18
+from pytracking.testing import check_tracker, moving_target
+from pytracking.tracker.dcfst.params import DCFSTParams
+from pytracking.tracker.dcfst.state import Finding, Lesson
+from pytracking.tracker.dcfst.tracker import DCFSTTracker
+
+# Few and small crops; with a threshold below all scores every frame is refined and learned from.
+QUICK: dict[str, Any] = {"image_sample_size": 96, "augment_rotate": (20,), "augment_blur": ()}
+FOUND: dict[str, Any] = {**QUICK, "target_not_found_threshold": -1e9, "train_skipping": 2}
+BOX = [64.0, 44.0, 28.0, 28.0]
+NOTHING = np.empty((0, 4))
+
+
+def tracked(net: DCFSTNet, params: DCFSTParams, seed: int = 0, frames: int = 4) -> tuple[DCFSTTracker, np.ndarray]:
+    """The tracker after some frames, and the boxes of the later ones."""
+    images, boxes = moving_target(frames)
+    tracker = DCFSTTracker(params, net=net)
+    tracker.initialize(images[0], {"init_bbox": list(boxes[0]), "seed": seed})
+    return tracker, np.array([tracker.track(image)["target_bbox"] for image in images[1:]])
+
+
+@pytest.mark.parametrize(
+    ("parameter", "changes"),
+    [
+        ("dcfst18", QUICK),
+        ("dcfst18", {**FOUND, "reuse_search_features": True, "solver": "direct", "precision": "bf16"}),
+        ("dcfst18_vot19", {**FOUND, "num_init_random_boxes": 0, "integer_boxes": True}),
+        ("dcfst18_paper", {"image_sample_size": 96}),
+        ("dcfst50", {**FOUND, "hard_negatives": "off"}),
+        ("dcfst50_vot18", {**QUICK, "crop_arithmetic": "asis"}),
+    ],
+)
+def test_contract(parameter: str, changes: dict[str, Any], small_weights: Path) -> None:
+    check_tracker("dcfst", parameter, weights=small_weights, overrides=changes, device="cpu")
+
+
+def test_the_callers_net_stays_as_it_is(small_net: DCFSTNet) -> None:
+    before = {name: tensor.clone() for name, tensor in small_net.state_dict().items()}
+    tracked(small_net, DCFSTParams(**FOUND))
+    after = small_net.state_dict()
+    assert after.keys() == before.keys() and all(torch.equal(after[name], before[name]) for name in before)
+
+
+def test_seeds_decide_and_global_random_numbers_do_not(small_net: DCFSTNet) -> None:
+    params = DCFSTParams(**FOUND)
+    torch.manual_seed(1)
+    state = torch.get_rng_state()
+    _, first = tracked(small_net, params, seed=5)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(2)
+    _, same = tracked(small_net, params, seed=5)
+    _, other = tracked(small_net, params, seed=6)
+    np.testing.assert_array_equal(first, same)
+    assert not np.array_equal(first, other)
+
+
+def test_the_first_frame_is_one_batch_of_thirteen(small_net: DCFSTNet, monkeypatch: pytest.MonkeyPatch) -> None:
+    images, boxes = moving_target(1)
+    tracker = DCFSTTracker(replace(dcfst18.parameters(), image_sample_size=96), net=small_net)
+    backbone, batches = tracker.net.backbone, []
+    monkeypatch.setattr(tracker.net, "backbone", lambda crops: batches.append(len(crops)) or backbone(crops))
+    tracker.initialize(images[0], {"init_bbox": list(boxes[0])})
+    assert batches == [13]
+
+
+def finding_of(box: list[float], score: float = 0.5, move: tuple[float, float] = (0.0, 0.0)) -> Finding:
+    rows = np.array([box], dtype=float)
+    return Finding(score, move, rows, rows, np.zeros(1))
+
+
+def with_finding(
+    tracker: DCFSTTracker, finding: Finding, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], list[float]]:
+    monkeypatch.setattr(tracker, "_read", lambda scores, view: finding)
+    image = moving_target(1)[0][0]
+    return lambda: list(tracker.track(image)["target_bbox"])
+
+
+def begun(net: DCFSTNet, **changes: Any) -> DCFSTTracker:
+    return tracked(net, DCFSTParams(**{**FOUND, **changes}), frames=1)[0]
+
+
+def test_sizes_are_damped(small_net: DCFSTNet, monkeypatch: pytest.MonkeyPatch) -> None:
+    tracker = begun(small_net, scale_damp=0.75)
+    scale = tracker.state.target.scale
+    w, h = 40.0, 30.0
+    box = [(96 - w) / 2, (96 - h) / 2, w, h]
+    _, _, width, height = with_finding(tracker, finding_of(box), monkeypatch)()
+    assert width == pytest.approx(0.75 * 28 + 0.25 * w * scale)
+    assert height == pytest.approx(0.75 * 28 + 0.25 * h * scale)
+    assert tracker.state.target.scale == pytest.approx(math.sqrt(width * height) * 5 / 96)
+
+
+def test_places_are_not_damped_and_move_by_half_a_crop_pixel(
+    small_net: DCFSTNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracker = begun(small_net)
+    (y, x), scale = tracker.state.target.pos_yx, tracker.state.target.scale
+    with_finding(tracker, finding_of([38.0 + 5, 38.0 - 3, 20.0, 20.0]), monkeypatch)()
+    assert tracker.state.target.pos_yx == pytest.approx((y - 2.5 * scale, x + 5.5 * scale))
+
+
+def test_without_a_box_worth_taking_the_best_proposal_is_the_place(
+    small_net: DCFSTNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracker = begun(small_net)
+    (y, x), size = tracker.state.target.pos_yx, tracker.state.target.sz_hw
+    with_finding(tracker, finding_of([0.0, 0.0, 90.0, 1.0], move=(4.0, -6.0)), monkeypatch)()
+    assert tracker.state.target.pos_yx == (y + 4, x - 6) and tracker.state.target.sz_hw == size
+
+
+@pytest.mark.parametrize("retrain", [False, True])
+def test_a_lost_target_keeps_its_box(small_net: DCFSTNet, monkeypatch: pytest.MonkeyPatch, retrain: bool) -> None:
+    tracker = begun(small_net, target_not_found_threshold=0.25, retrain_when_lost=retrain, learning_rate=0.5)
+    model = tracker.state.model
+    model.learn(*(torch.ones_like(part) for part in model._data), rate=0.1)  # something to train on
+    before = model.weights
+    lost = Finding(0.2, (50.0, 50.0), NOTHING, NOTHING, np.empty(0))
+    assert with_finding(tracker, lost, monkeypatch)() == BOX
+    assert tracker.track(moving_target(1)[0][0])["object_presence_score"] == 0.0
+    assert torch.equal(model.weights, before) != retrain
+    assert model.initial_weight == pytest.approx(0.9)
+
+
+def test_training_takes_turns(small_net: DCFSTNet, monkeypatch: pytest.MonkeyPatch) -> None:
+    tracker = begun(small_net, train_skipping=3, hard_negatives="off")
+    trained = []
+    monkeypatch.setattr(tracker.state.model, "train", lambda: trained.append(tracker.state.frame_num))
+    image = moving_target(1)[0][0]
+    for _ in range(9):
+        tracker.track(image)
+    assert trained == [3, 6, 9]
+
+
+@pytest.mark.parametrize(
+    ("settings", "beside", "is_hard"),
+    [
+        ({"hard_negatives": "absolute", "hard_negative_threshold": 0.3}, 0.31, True),
+        ({"hard_negatives": "absolute", "hard_negative_threshold": 0.3}, 0.29, False),
+        ({"hard_negatives": "relative", "hard_negative_threshold": 0.5}, 0.41, True),
+        ({"hard_negatives": "relative", "hard_negative_threshold": 0.5}, 0.39, False),
+        ({"hard_negatives": "relative", "hard_negative_threshold": 0.1}, 0.24, False),  # is no target by itself
+        ({"hard_negatives": "off", "hard_negative_threshold": -1.0}, 0.7, False),
+    ],
+)
+def test_hard_negatives(
+    small_net: DCFSTNet, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], beside: float, is_hard: bool
+) -> None:
+    rates = {"learning_rate": 0.125, "hard_negative_learning_rate": 0.25}
+    tracker = begun(small_net, target_not_found_threshold=0.25, **rates, **settings)
+    count = tracker.grid.count
+    scores = torch.zeros(count * count)
+    scores[count * count // 2] = 0.8
+    scores[0] = beside
+    scores[count * count // 2 + 1] = 0.7  # too near to be something else
+    monkeypatch.setattr(tracker.state.model, "score", lambda features: scores)
+    lesson = Lesson(torch.ones(count * count, 32), tracker.labels, tracker.away)
+    assert tracker._learn(lesson) == is_hard
+    assert tracker.state.model.initial_weight == pytest.approx(0.75 if is_hard else 0.875)
+
+
+def test_what_is_not_finite_is_not_learned(small_net: DCFSTNet) -> None:
+    tracker = begun(small_net)
+    features = torch.full((len(tracker.labels), 32), math.nan)
+    assert not tracker._learn(Lesson(features, tracker.labels, tracker.away))
+    assert tracker.state.model.initial_weight == 1.0
+
+
+def looks_of(tracker: DCFSTTracker, finding: Finding, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How often a frame with a finding passes through the net."""
+    looks, look = [], tracker._look
+    monkeypatch.setattr(tracker, "_look", lambda image: looks.append(0) or look(image))
+    with_finding(tracker, finding, monkeypatch)()
+    return len(looks)
+
+
+def test_a_frame_looks_twice(small_net: DCFSTNet, monkeypatch: pytest.MonkeyPatch) -> None:
+    near, far = [38.0 + 4, 38.0, 20.0, 20.0], [38.0 + 14, 38.0, 20.0, 20.0]
+    assert looks_of(begun(small_net), finding_of(near), monkeypatch) == 2
+    reuse = {"reuse_search_features": True, "reuse_max_offset": 0.5}  # 9.6 crop pixels
+    assert looks_of(begun(small_net, **reuse), finding_of(near), monkeypatch) == 1
+    assert looks_of(begun(small_net, **reuse), finding_of(far), monkeypatch) == 2
+    never = begun(small_net, target_not_found_threshold=0.25)
+    assert looks_of(never, finding_of(near, score=0.1), monkeypatch) == 1
+
+
+def test_reused_features_have_the_labels_of_the_new_place(small_net: DCFSTNet) -> None:
+    tracker = begun(small_net, reuse_search_features=True)
+    image = moving_target(1)[0][0]
+    view, target = tracker._look(image), tracker.state.target
+    still = tracker._lesson(image, view)
+    torch.testing.assert_close(still.labels, tracker.labels)
+    assert torch.equal(still.away, tracker.away) and still.features is view.features
+    step = float(tracker.grid.centres[1] - tracker.grid.centres[0]) * view.scale
+    target.pos_yx = (target.pos_yx[0], target.pos_yx[1] + step)
+    moved = tracker._lesson(image, view)
+    rows = tracker.labels.reshape(13, 13)
+    torch.testing.assert_close(moved.labels.reshape(13, 13)[:, 1:], rows[:, :-1])
+    assert torch.equal(moved.away.reshape(13, 13)[:, 1:], tracker.away.reshape(13, 13)[:, :-1])
+    target.scale *= 1.25
+    assert float(tracker._lesson(image, view).labels.sum()) > 1.2 * float(rows.sum())
+
+
+@pytest.mark.parametrize("module", [dcfst18, dcfst50])
+def test_targets_that_grow_and_shrink_without_end(
+    small_net: DCFSTNet, monkeypatch: pytest.MonkeyPatch, module: Any
+) -> None:
+    for side, limit in ((1.0, 10), (900.0, 120)):
+        tracker, _ = tracked(small_net, replace(module.parameters(), **FOUND), frames=1)
+        step = with_finding(tracker, finding_of([48 - side / 2, 48 - side / 2, side, side]), monkeypatch)
+        for _ in range(40):
+            box = step()
+            assert np.isfinite(box).all() and min(box[2:]) > 0
+        assert tracker.state.target.sz_hw == pytest.approx((limit, limit), rel=0.05)
+
+
+def test_boxes_that_run_away_are_not_taken(small_net: DCFSTNet, monkeypatch: pytest.MonkeyPatch) -> None:
+    tracker = begun(small_net)
+    for bad in ([0.0, 0.0, 1e9, 1e9], [math.inf, 0.0, 30.0, 30.0], [0.0, 0.0, math.nan, 9.0], [1e12, 0.0, 30.0, 30.0]):
+        assert with_finding(tracker, finding_of(bad), monkeypatch)()[2:] == BOX[2:]
+
+
+def test_without_texture_nothing_breaks(small_net: DCFSTNet) -> None:
+    """All proposals look alike: every column of X is constant, and the matrix of the system has rank 1."""
+    grey = np.full((120, 160, 3), 127, dtype=np.uint8)
+    for solver in ("gauss_seidel", "direct"):
+        tracker = DCFSTTracker(DCFSTParams(**FOUND, solver=solver, regularization=0.0), net=small_net)
+        tracker.initialize(grey, {"init_bbox": BOX})
+        for _ in range(5):
+            out = tracker.track(grey)
+            assert np.isfinite([*out["target_bbox"], out["score"]]).all()
+
+
+def test_debug_tells_what_was_found(small_net: DCFSTNet) -> None:
+    tracker, _ = tracked(small_net, DCFSTParams(**FOUND, debug=1, window_sigma_factor=None))
+    out = tracker.track(moving_target(1)[0][0])
+    assert out["debug"]["score_map"].shape == (13, 13)
+    assert out["score"] == pytest.approx(float(out["debug"]["score_map"].max()))
+    assert out["debug"]["finding"].boxes_xywh.shape == (10, 4)
+    _, _, w, h = out["search_area"]
+    assert w > 0 and h == pytest.approx(w, rel=0.1)
+
+
+def test_track_needs_a_beginning(small_net: DCFSTNet) -> None:
+    with pytest.raises(RuntimeError, match="before initialize"):
+        DCFSTTracker(DCFSTParams(), net=small_net).track(moving_target(1)[0][0])
+
+
+@pytest.mark.parametrize("module", [dcfst18, dcfst50, dcfst50_vot18])
+def test_missing_official_weights_say_where_yours_go(module: Any) -> None:
+    name = module.parameters().weights
+    with pytest.raises(UserError, match=rf"^weights '{name}' not found.*not shipped.*--weights path/to/{name}\.pth"):
+        DCFSTTracker(module.parameters())
+
+
+def test_weights_of_another_net_are_refused(tmp_path: Path) -> None:
+    arguments = {"width": 0.125, "decoder": False}
+    path = save_model(tmp_path / "other.safetensors", edcf(**arguments), NetSpec("edcf", arguments), {})
+    with pytest.raises(UserError, match=r"other\.safetensors.*EDCFNet.*dcfst18"):
+        create_tracker("dcfst", "dcfst18", weights=path, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"image_sample_size": 250}, "multiple of 16"),
+        ({"learning_rate": 1.5}, "learning_rate"),
+        ({"regularization": math.nan}, "regularization"),
+        ({"regularization": -0.1}, "regularization"),
+        ({"window_sigma_factor": 0.0}, "window_sigma_factor"),
+        ({"augment_blur": ((0, 1),)}, "augment_blur"),
+        ({"augment_rotate": (math.nan,)}, "augment_rotate"),
+        ({"target_not_found_threshold": math.nan}, "target_not_found_threshold"),
+        ({"box_refinement_step_length": math.inf}, "box_refinement_step_length"),
+        ({"train_skipping": 0}, "train_skipping"),
+        ({"gauss_seidel_sweeps": -1}, "gauss_seidel_sweeps"),
+    ],
+)
+def test_parameters_out_of_range_are_refused(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        replace(DCFSTParams(), **change)
+
+
+# The official parameter files: rates, thresholds, window, damping.
+OFFICIAL = {
+    "dcfst18": (0.013, 0.25, 0.3, 0.125, 1.05, 0.5, 0.7),
+    "dcfst18_got10k": (0.016, 0.3, 0.3, 0.15, 1.3, 0.5, 0.3),
+    "dcfst18_nfs": (0.016, 0.25, 0.3, 0.125, 2.2, 0.8, 0.3),
+    "dcfst18_trackingnet": (0.01, 0.3, 0.3, 0.1, 0.8, 0.6, 0.5),
+    "dcfst18_vot19": (0.018, 0.1, 0.15, 0.16, 0.8, 0.4, 0.5),
+    "dcfst50": (0.02, 0.2, 0.5, 0.1, 1.0, 0.5, 0.4),
+    "dcfst50_trackingnet": (0.016, 0.2, 0.5, 0.01, 1.2, 0.5, 0.3),
+    "dcfst50_vot18": (0.018, 0.0, 0.5, 0.22, 0.9, 0.3, 0.6),
+}
+
+
+@pytest.mark.parametrize("name", OFFICIAL)
+def test_official_values(name: str) -> None:
+    p = importlib.import_module(f"pytracking.parameter.dcfst.{name}").parameters()
+    assert OFFICIAL[name] == (
+        p.learning_rate, p.target_not_found_threshold, p.hard_negative_threshold, p.hard_negative_learning_rate,
+        p.window_sigma_factor, p.window_min, p.scale_damp,
+    )  # fmt: skip
+    is_18 = "18" in name.split("_")[0]
+    assert p.weights == ("dcfst18" if is_18 else "dcfst50")
+    assert (p.update, p.hard_negatives, p.retrain_when_lost, p.output_box) == (
+        ("features", "absolute", False, "inclusive") if is_18 else ("normal_equations", "relative", True, "clipped")
+    )
+    assert (p.num_init_random_boxes, p.box_jitter_pos, p.iounet_k) == ((9, 0.1, 3) if is_18 else (19, 0.2, 5))
+
+
+def test_settings_as_text() -> None:
+    params = prepare_parameters("dcfst", "dcfst18", overrides={"window_sigma_factor": "none", "augment_rotate": "10"})
+    assert params.window_sigma_factor is None and params.augment_rotate == (10,)
+    with pytest.raises(UserError, match="scale_damp"):
+        prepare_parameters("dcfst", "dcfst18", overrides={"scale_dmap": "0.7"})
