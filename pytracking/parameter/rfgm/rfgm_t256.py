@@ -1,0 +1,13 @@
+"""RFGM on a ViT-T, with the paper's values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pytracking.parameter.rfgm import rfgm_b256
+from pytracking.tracker.rfgm.params import RFGMParams
+
+
+def parameters() -> RFGMParams:
+    """192 channels, 3 heads."""
+    return replace(rfgm_b256.parameters(), weights="rfgm_t256")

@@ -1,0 +1,40 @@
+"""From the head's boxes to boxes in the image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def box_in_image(
+    box_cxcywh: Sequence[float], around_xywh: Sequence[float], side: float
+) -> list[float]:
+    """Where a box of the search region lies in the image.
+
+    Args:
+        box_cxcywh: in fractions of the region.
+        around_xywh: the box that the region is centred on, in image pixels.
+        side: of the region in image pixels.
+
+    Returns:
+        ``[x, y, w, h]`` in image pixels.
+    """
+    cx, cy, w, h = (fraction * side for fraction in box_cxcywh)
+    x0, y0, w0, h0 = around_xywh
+    return [x0 + 0.5 * w0 + cx - 0.5 * (side + w), y0 + 0.5 * h0 + cy - 0.5 * (side + h), w, h]
+
+
+def clipped_box(box_xywh: Sequence[float], image_size_hw: tuple[int, int], margin: float) -> list[float]:
+    """The part of a box in the image; along each axis at least ``margin`` pixels long, and so far in the image.
+
+    In images smaller than that it may reach beyond their border.
+    """
+    x, y, w, h = box_xywh
+    height, width = image_size_hw
+    x0, x1 = _clipped(x, x + w, width, margin)
+    y0, y1 = _clipped(y, y + h, height, margin)
+    return [x0, y0, x1 - x0, y1 - y0]
+
+
+def _clipped(start: float, end: float, length: int, margin: float) -> tuple[float, float]:
+    start = min(max(start, 0.0), max(length - margin, 0.0))
+    return start, max(min(max(end, margin), length), start + margin)
