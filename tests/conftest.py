@@ -11,7 +11,7 @@ for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import zlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -111,29 +111,30 @@ def shared_sequences(shared_dir: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def fill_by_recipe() -> Callable[[nn.Module], nn.Module]:
-    """Fills a net with the weights that the goldens of DiMP were made with, and returns it.
+def fill_by_recipe() -> Callable[..., nn.Module]:
+    """`fill(net, plain=False, prefix="")` fills a net with the weights that goldens were made with, and returns it.
 
     An entry depends on its name and shape alone: seeded with the name's checksum, Gaussian with the variance 2 / fan-in
-    for kernels and matrices; kernels over several cells have no mean, so that a random net sees structure and not
-    brightness. What the optimizer of the filter starts with stays.
+    for kernels and matrices. For DiMP kernels over several cells have no mean, so that a random net sees structure and
+    not brightness, and some entries are smaller or larger; `plain` is without these exceptions. What the optimizer of
+    the filter starts with stays. `prefix` stands before the names of a net that is a part of the golden one.
     """
     return _fill_by_recipe
 
 
-def _fill_by_recipe(net: nn.Module) -> nn.Module:
+def _fill_by_recipe(net: nn.Module, plain: bool = False, prefix: str = "") -> nn.Module:
     import torch
 
     state = net.state_dict()
     for name, tensor in state.items():
         if tensor.is_floating_point() and "filter_optimizer." not in name:
-            values = np.asarray(_recipe(name, tuple(tensor.shape), state.keys()))
+            values = np.asarray(_recipe(prefix + name, tuple(tensor.shape), state.keys(), plain))
             state[name] = torch.from_numpy(values).to(tensor.dtype)
     net.load_state_dict(state)
     return net
 
 
-def _recipe(name: str, shape: tuple[int, ...], names: Collection[str]) -> np.ndarray:
+def _recipe(name: str, shape: tuple[int, ...], names: Collection[str], plain: bool) -> np.ndarray:
     random = np.random.RandomState(zlib.crc32(name.encode()) & 0x7FFFFFFF)
     module, leaf = name.rsplit(".", 1)
     if leaf == "running_var":
@@ -145,8 +146,10 @@ def _recipe(name: str, shape: tuple[int, ...], names: Collection[str]) -> np.nda
         ends_residual = module.endswith(".bn3") or (
             module.endswith(".bn2") and f"{module[:-1]}3.weight" not in names
         )
-        return 0.05 * draw if leaf == "bias" else (1 + 0.1 * draw) * (0.4 if ends_residual else 1.0)
+        return 0.05 * draw if leaf == "bias" else (1 + 0.1 * draw) * (0.4 if ends_residual and not plain else 1.0)
     weights = draw * np.sqrt(2.0 / np.prod(shape[1:]))
+    if plain:
+        return weights
     if len(shape) == 4 and shape[2] * shape[3] > 1:
         weights -= weights.mean((2, 3), keepdims=True)
     return weights * (5.0 if module.endswith("iou_predictor") else 0.3 if "filter_initializer." in name else 1.0)
@@ -174,6 +177,80 @@ def _picture(tag: str, height: int, width: int) -> np.ndarray:
         channels.append(values)
     noisy = np.stack(channels, axis=-1) + 12.0 * random.standard_normal((height, width, 3))
     return np.clip(np.floor(noisy + 0.5), 0, 255).astype(np.uint8)
+
+
+class Recipe:
+    """Weights and inputs that the goldens of DCFST, RFGM and EDCF were made with: drawn anew from a name's checksum.
+
+    Not those of DiMP's goldens (`fill_by_recipe`).
+    """
+
+    @staticmethod
+    def _random(name: str) -> np.random.RandomState:
+        return np.random.RandomState(zlib.crc32(name.encode()) & 0x7FFFFFFF)
+
+    def normal(self, tag: str, shape: Sequence[int], std: float = 1.0) -> np.ndarray:
+        """Gaussian input, float64."""
+        return std * self._random(f"input:{tag}").standard_normal(tuple(shape))
+
+    def uniform(self, tag: str, shape: Sequence[int]) -> np.ndarray:
+        """Input in [0, 1), float64."""
+        return self._random(f"input:{tag}").random_sample(tuple(shape))
+
+    def image(self, tag: str, height: int, width: int) -> np.ndarray:
+        """``(height, width, 3)`` uint8: three waves for each channel, and noise."""
+        random = self._random(f"input:{tag}")
+        y, x = np.meshgrid(np.arange(height) / height, np.arange(width) / width, indexing="ij")
+        planes = []
+        for _ in range(3):
+            plane = np.full((height, width), 128.0)
+            for _ in range(3):
+                fx, fy = random.uniform(0.5, 6.0, 2)
+                phase, amplitude = random.uniform(0, 2 * np.pi), random.uniform(15, 40)
+                plane = plane + amplitude * np.sin(2 * np.pi * (fx * x + fy * y) + phase)
+            planes.append(plane)
+        noisy = np.stack(planes, -1) + 12.0 * random.standard_normal((height, width, 3))
+        return np.clip(np.floor(noisy + 0.5), 0, 255).astype(np.uint8)
+
+    def fill(self, net: nn.Module, factors: Mapping[str, float] | None = None, prefix: str = "") -> nn.Module:
+        """Fills a net and returns it; entries named in `factors` are multiplied. Values are rounded to float32."""
+        import torch
+
+        state = net.state_dict()
+        for name, tensor in state.items():
+            if tensor.is_floating_point():
+                values = self._weights(prefix + name, tuple(tensor.shape)) * (factors or {}).get(prefix + name, 1.0)
+                state[name] = torch.from_numpy(np.asarray(values)).float().to(tensor.dtype)
+        net.load_state_dict(state)
+        return net
+
+    def _weights(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        random, leaf = self._random(name), name.rsplit(".", 1)[-1]
+        if leaf == "running_var" and len(shape) == 1:
+            return 1 + 0.1 * random.random_sample(shape)
+        draw = random.standard_normal(shape)
+        if len(shape) >= 2:
+            return draw * np.sqrt(2.0 / np.prod(shape[1:]))
+        return {"running_mean": 0.1 * draw, "weight": 1 + 0.1 * draw, "bias": 0.05 * draw}[leaf]
+
+
+@pytest.fixture(scope="session")
+def recipe() -> Recipe:
+    """`normal`, `uniform` and `image` inputs and `fill` for weights, as most goldens were made with."""
+    return Recipe()
+
+
+@pytest.fixture(scope="session")
+def normal_by_recipe() -> Callable[[str, tuple[int, ...]], Tensor]:
+    """`normal(tag, shape)`: the float32 Gaussian numbers of this tag that goldens were made with."""
+    return _normal
+
+
+def _normal(tag: str, shape: tuple[int, ...]) -> Tensor:
+    import torch
+
+    random = np.random.RandomState(zlib.crc32(f"input:{tag}".encode()) & 0x7FFFFFFF)
+    return torch.from_numpy(random.standard_normal(shape).astype(np.float32))
 
 
 @pytest.fixture(autouse=True)

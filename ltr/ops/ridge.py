@@ -15,6 +15,8 @@ from torch.autograd.function import once_differentiable
 
 Side = Literal["auto", "primal", "dual"]
 
+_ATTEMPTS = 6
+
 
 def ridge_regression(features: Tensor, labels: Tensor, regularization: float, side: Side = "auto") -> Tensor:
     """The model ``w`` that minimises ``|X w - y|^2 + lambda |w|^2`` (DCFST Eq. 1 to 3), differentiable in X and y.
@@ -90,7 +92,7 @@ def solve_normal_equations(gram: Tensor, moment: Tensor, regularization: float) 
         ValueError: values that are not finite.
     """
     with torch.no_grad():
-        factor, _ = _factor(_double(gram)[None], regularization)
+        factor = _factor(_double(gram)[None].clone(), regularization)
         return torch.cholesky_solve(_double(moment)[None, :, None], factor)[0, :, 0].to(moment.device, moment.dtype)
 
 
@@ -123,37 +125,39 @@ def gauss_seidel(gram: Tensor, moment: Tensor, start: Tensor, sweeps: int, regul
 
 
 class _Ridge(torch.autograd.Function):
-    """With the solution ``w`` and the matrix ``A`` of Eq. 2, a gradient ``g`` in ``w`` becomes ``v = A^-1 g``, and
-    ``X v`` in ``y``, ``(y - X w) v^T - (X v) w^T`` in ``X``: one more solution with the factors at hand.
+    """One more solution with the factors at hand takes a gradient g in the model back.
+
+    Primal, with ``v = (X^T X + lambda I)^-1 g``: ``X v`` in y, ``(y - X w) v^T - (X v) w^T`` in X. Dual, with the model
+    ``w = X^T a`` and ``u = (X X^T + lambda I)^-1 X g``: ``u`` in y, ``a (g - X^T u)^T - u w^T`` in X.
     """
 
     @staticmethod
     def forward(ctx: Any, features: Tensor, labels: Tensor, regularization: float, primal: bool) -> Tensor:
         x, y = _double(features), _double(labels)[..., None]
-        gram = x.mT @ x if primal else x @ x.mT
-        factor, added = _factor(gram, regularization)
-        model = torch.cholesky_solve(x.mT @ y, factor) if primal else x.mT @ torch.cholesky_solve(y, factor)
-        ctx.primal = primal
-        ctx.save_for_backward(features, labels, model, factor, added)
+        factor = _factor(x.mT @ x if primal else x @ x.mT, regularization)
+        if primal:
+            model = torch.cholesky_solve(x.mT @ y, factor)
+            ctx.save_for_backward(features, factor, model, y - x @ model)
+        else:
+            dual = torch.cholesky_solve(y, factor)
+            model = x.mT @ dual
+            ctx.save_for_backward(features, factor, model, dual)
+        ctx.primal, ctx.labels_like = primal, (labels.device, labels.dtype)
         return model[..., 0].to(features.device, features.dtype)
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        features, labels, model, factor, added = ctx.saved_tensors
-        x, y, g = _double(features), _double(labels)[..., None], _double(gradient)[..., None]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        features, factor, model, rest = ctx.saved_tensors
+        x, g = _double(features), _double(gradient)[..., None]
         if ctx.primal:
             v = torch.cholesky_solve(g, factor)
+            in_labels = x @ v
         else:
-            v = (g - x.mT @ torch.cholesky_solve(x @ g, factor)) / added
-        xv = x @ v
-        in_features = (y - x @ model) @ v.mT - xv @ model.mT if ctx.needs_input_grad[0] else None
-        return (
-            None if in_features is None else in_features.to(features.device, features.dtype),
-            xv[..., 0].to(labels.device, labels.dtype) if ctx.needs_input_grad[1] else None,
-            None,
-            None,
-        )
+            in_labels = torch.cholesky_solve(x @ g, factor)
+            v = g - x.mT @ in_labels
+        in_features = rest @ v.mT - in_labels @ model.mT
+        return in_features.to(features.device, features.dtype), in_labels[..., 0].to(*ctx.labels_like), None, None
 
 
 def _double(tensor: Tensor) -> Tensor:
@@ -161,22 +165,23 @@ def _double(tensor: Tensor) -> Tensor:
     return tensor.to("cpu" if tensor.device.type == "mps" else tensor.device, torch.float64)
 
 
-def _factor(gram: Tensor, regularization: float) -> tuple[Tensor, Tensor]:
-    """Cholesky factors ``(B, n, n)`` of float64 matrices, and what was added to their diagonals, ``(B, 1, 1)``.
+def _factor(gram: Tensor, regularization: float) -> Tensor:
+    """Cholesky factors ``(B, n, n)`` of float64 matrices with the regularization on their diagonals.
 
+    Where rounding leaves a matrix without a factor, more is added until it has one. The matrices are overwritten.
     Batched LU fails in some builds with MKL once the number of threads has been set; this does not.
     """
-    size = gram.shape[-1]
-    mean = gram.diagonal(dim1=-2, dim2=-1).mean(-1)[..., None, None]
-    eye = torch.eye(size, dtype=gram.dtype, device=gram.device)
-    added = torch.full_like(mean, regularization)
-    least = mean * (size * torch.finfo(gram.dtype).eps)
-    for _ in range(8):
-        factor, info = torch.linalg.cholesky_ex(gram + added * eye)
-        failed = info != 0
+    diagonal = gram.diagonal(dim1=-2, dim2=-1)
+    least = diagonal.mean(-1, keepdim=True) * (gram.shape[-1] * torch.finfo(gram.dtype).eps)
+    least = torch.where(least > 0, least, 1.0)
+    added = torch.full_like(least, regularization)
+    diagonal += added
+    for _ in range(_ATTEMPTS):
+        factor, info = torch.linalg.cholesky_ex(gram)
+        failed = (info != 0)[..., None]
         if not failed.any():
-            return factor, added
-        least = torch.where(least > 0, least, 1.0)
-        added = torch.where(failed[..., None, None], torch.maximum(added, least), added)
-        least = least * 100
-    raise ValueError("the features of a ridge regression are not finite")
+            return factor
+        more = torch.where(failed, torch.maximum(added, least), added)
+        diagonal += more - added
+        added, least = more, 100 * least
+    raise ValueError("the samples of a ridge regression are not finite")
