@@ -11,7 +11,7 @@ for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import zlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -177,67 +177,6 @@ def _picture(tag: str, height: int, width: int) -> np.ndarray:
         channels.append(values)
     noisy = np.stack(channels, axis=-1) + 12.0 * random.standard_normal((height, width, 3))
     return np.clip(np.floor(noisy + 0.5), 0, 255).astype(np.uint8)
-
-
-class Recipe:
-    """Weights and inputs that the goldens of DCFST, RFGM and EDCF were made with: drawn anew from a name's checksum.
-
-    Not those of DiMP's goldens (`fill_by_recipe`).
-    """
-
-    @staticmethod
-    def _random(name: str) -> np.random.RandomState:
-        return np.random.RandomState(zlib.crc32(name.encode()) & 0x7FFFFFFF)
-
-    def normal(self, tag: str, shape: Sequence[int], std: float = 1.0) -> np.ndarray:
-        """Gaussian input, float64."""
-        return std * self._random(f"input:{tag}").standard_normal(tuple(shape))
-
-    def uniform(self, tag: str, shape: Sequence[int]) -> np.ndarray:
-        """Input in [0, 1), float64."""
-        return self._random(f"input:{tag}").random_sample(tuple(shape))
-
-    def image(self, tag: str, height: int, width: int) -> np.ndarray:
-        """``(height, width, 3)`` uint8: three waves for each channel, and noise."""
-        random = self._random(f"input:{tag}")
-        y, x = np.meshgrid(np.arange(height) / height, np.arange(width) / width, indexing="ij")
-        planes = []
-        for _ in range(3):
-            plane = np.full((height, width), 128.0)
-            for _ in range(3):
-                fx, fy = random.uniform(0.5, 6.0, 2)
-                phase, amplitude = random.uniform(0, 2 * np.pi), random.uniform(15, 40)
-                plane = plane + amplitude * np.sin(2 * np.pi * (fx * x + fy * y) + phase)
-            planes.append(plane)
-        noisy = np.stack(planes, -1) + 12.0 * random.standard_normal((height, width, 3))
-        return np.clip(np.floor(noisy + 0.5), 0, 255).astype(np.uint8)
-
-    def fill(self, net: nn.Module, factors: Mapping[str, float] | None = None, prefix: str = "") -> nn.Module:
-        """Fills a net and returns it; entries named in `factors` are multiplied. Values are rounded to float32."""
-        import torch
-
-        state = net.state_dict()
-        for name, tensor in state.items():
-            if tensor.is_floating_point():
-                values = self._weights(prefix + name, tuple(tensor.shape)) * (factors or {}).get(prefix + name, 1.0)
-                state[name] = torch.from_numpy(np.asarray(values)).float().to(tensor.dtype)
-        net.load_state_dict(state)
-        return net
-
-    def _weights(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
-        random, leaf = self._random(name), name.rsplit(".", 1)[-1]
-        if leaf == "running_var" and len(shape) == 1:
-            return 1 + 0.1 * random.random_sample(shape)
-        draw = random.standard_normal(shape)
-        if len(shape) >= 2:
-            return draw * np.sqrt(2.0 / np.prod(shape[1:]))
-        return {"running_mean": 0.1 * draw, "weight": 1 + 0.1 * draw, "bias": 0.05 * draw}[leaf]
-
-
-@pytest.fixture(scope="session")
-def recipe() -> Recipe:
-    """`normal`, `uniform` and `image` inputs and `fill` for weights, as most goldens were made with."""
-    return Recipe()
 
 
 @pytest.fixture(scope="session")
