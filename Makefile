@@ -17,7 +17,7 @@ PY       := $(VENV)/bin/python
 PIP      := $(PY) -m pip --disable-pip-version-check
 PACKAGING := pyproject.toml setup.py build-constraints.txt
 OPERATORS := $(wildcard external/*.py external/prroi_pool/csrc/*)
-OPTIONAL := visdom,jpeg4py,tensorboard,onnx
+OPTIONAL := visdom,jpeg4py,tensorboard,onnx,coco
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 export PYTRACKING_OPENCV := $(OPENCV)

@@ -43,6 +43,7 @@ EXTRAS = {
     "visdom": ["visdom>=0.2.4", "tornado<6.6"],
     "tensorboard": ["tensorboard>=2.14"],
     "onnx": ["onnx>=1.17", "onnxscript>=0.2", "onnxruntime>=1.19"],
+    "coco": ["pycocotools>=2.0.8"],
     "cluster": ["ray>=2.9"],
     "docs": ["mkdocs>=1.6,<2"],
     "test": TEST,

@@ -77,6 +77,29 @@ def read_column(path: str | PathLike[str]) -> np.ndarray:
     return np.array([values[0] if values else np.nan for values in rows], dtype=np.float64)
 
 
+def read_flags(path: str | PathLike[str]) -> np.ndarray:
+    """Read a flag per frame, in one line (LaSOT) or one per line (GOT-10k).
+
+    Args:
+        path: The text file of zeros and ones.
+
+    Returns:
+        (N,) bool.
+
+    Raises:
+        UserError: The file is missing or empty, or holds anything else (the line is named).
+    """
+    flags: list[bool] = []
+    for number, line in enumerate(_read_lines(Path(path)), start=1):
+        words = [word for word in _SEPARATORS.split(line) if word]
+        wrong = next((word for word in words if word not in ("0", "1")), None)
+        if wrong is not None or not words:
+            found = "a blank line" if wrong is None else repr(wrong)
+            raise UserError(f"{path}, line {number}: expected 0 or 1, found {found}")
+        flags += [word == "1" for word in words]
+    return np.array(flags, dtype=bool)
+
+
 def _read_lines(path: Path) -> list[str]:
     """The lines of a text file that is not empty; blank lines at its end are dropped."""
     try:

@@ -1,4 +1,4 @@
-"""The data that training settings name as their source: a paper's mixture, or what there is."""
+"""The data that training settings name as their source: a paper's mixture, or one data set."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ltr.admin.errors import UsageError, UserError
 from ltr.dataset.base import VideoDataset
 from ltr.dataset.registry import open_dataset
 
-Source = Literal["paper", "imagenet_vid", "stills", "synthetic"]
+Source = Literal["paper", "imagenet_vid", "folder", "stills", "synthetic"]
 Part = Literal["train", "val"]
 
-_DATASETS = {"imagenet_vid": "imagenet_vid", "stills": "animated_stills", "synthetic": "synthetic_video"}
+_DATASETS = {"stills": "animated_stills", "synthetic": "synthetic_video"}  # the others are called as their source
 _REMEDY = (
-    "train on what there is, --set data.source=imagenet_vid (a folder of ILSVRC VID), stills (any folder of photos, "
-    "animated) or synthetic (needs no files)"
+    "train on what there is, --set data.source=imagenet_vid (a folder of ILSVRC VID), folder (your own sequences), "
+    "stills (any folder of photos, animated) or synthetic (needs no files)"
 )
 
 
@@ -55,8 +55,8 @@ def datasets(
     """The data sets of a source and how often each is drawn from.
 
     Args:
-        source: the paper's mixture; or ILSVRC VID, photos animated into videos, or procedural videos, which need no
-            files.
+        source: the paper's mixture; or ILSVRC VID, sequences of your own, photos animated into videos, or procedural
+            videos, which need no files.
         synthetic_share: share of procedural videos that is mixed into the others.
         part: ``train`` and ``val`` show different videos.
         paper: what ``source="paper"`` means.
@@ -75,7 +75,7 @@ def datasets(
             raise UsageError(f"these settings name no data of a paper: {_REMEDY}")
         chosen = {name: weight for name, weight in getattr(paper, part).items() if weight > 0}
     else:
-        chosen = {f"{_DATASETS[source]}:{part}": 1.0}
+        chosen = {f"{_DATASETS.get(source, source)}:{part}": 1.0}
     total = sum(chosen.values())
     shares = {name: (1 - synthetic_share) * weight / total for name, weight in chosen.items()}
     if synthetic_share > 0:

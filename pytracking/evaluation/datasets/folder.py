@@ -9,16 +9,14 @@ import logging
 from pathlib import Path
 
 from ltr.admin.errors import UserError
-from ltr.data.image_io import list_images, visible_children
+from ltr.data.image_io import visible_children
+from ltr.dataset.folder.layout import ANNOTATIONS, annotated_frames, annotation_file, frame_files
 from ltr.dataset.readers import read_boxes
 from pytracking.evaluation.datasets._faults import raise_faults
 from pytracking.evaluation.sequence import Sequence, SequenceList, fit_ground_truth
 from pytracking.evaluation.video_source import VIDEO_SUFFIXES, VideoSource
 
 PATH_KEY = "folder"
-
-ANNOTATIONS = ("groundtruth.txt", "groundtruth_rect.txt")
-IMAGE_FOLDERS = ("img", "imgs", "color", "frames", ".")
 
 logger = logging.getLogger(__name__)
 
@@ -44,13 +42,13 @@ def load(path: Path | None) -> SequenceList:
         return SequenceList([_video_sequence(path)])
     sequences, faults = SequenceList(), []
     without_annotation = []
-    for candidate in [path] if _annotation(path) else visible_children(path):
+    for candidate in [path] if annotation_file(path) else visible_children(path):
         try:
-            if _annotation(candidate):
-                sequences.append(_image_sequence(candidate))
+            if annotation := annotation_file(candidate):
+                sequences.append(_image_sequence(candidate, annotation))
             elif _is_annotated_video(candidate):
                 sequences.append(_video_sequence(candidate))
-            elif candidate.is_dir() and _frames(candidate):
+            elif candidate.is_dir() and frame_files(candidate):
                 without_annotation.append(candidate.name)
         except UserError as error:
             faults.append(str(error))
@@ -70,25 +68,9 @@ def _nothing_found(root: Path) -> str:
     )
 
 
-def _annotation(folder: Path) -> Path | None:
-    return next((folder / name for name in ANNOTATIONS if (folder / name).is_file()), None)
-
-
-def _frames(folder: Path) -> list[Path]:
-    return next((frames for name in IMAGE_FOLDERS if (frames := list_images(folder / name))), [])
-
-
-def _image_sequence(folder: Path) -> Sequence:
-    annotation = _annotation(folder)
-    assert annotation is not None  # the caller has looked
-    frames = _frames(folder)
-    if not frames:
-        raise UserError(f"{folder} has {annotation.name} but no images, neither in img/ nor beside it")
-    stems = {frame.stem for frame in frames}
-    if len(stems) < len(frames):
-        raise UserError(f"{frames[0].parent} holds frames twice, with different suffixes: remove one kind")
-    boxes = fit_ground_truth(read_boxes(annotation), len(frames), annotation)
-    return Sequence(folder.name, frames, boxes, "folder")
+def _image_sequence(folder: Path, annotation: Path) -> Sequence:
+    frames = annotated_frames(folder, annotation)
+    return Sequence(folder.name, frames, fit_ground_truth(read_boxes(annotation), len(frames), annotation), "folder")
 
 
 def _is_annotated_video(path: Path) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ltr.admin.errors import UserError
-from ltr.dataset.readers import read_boxes, read_column
+from ltr.dataset.readers import read_boxes, read_column, read_flags
 
 BOXES = [[1.0, 2.0, 3.0, 4.0], [5.5, -6.0, 7.0, 8.25]]
 
@@ -84,6 +84,23 @@ def test_column(tmp_path: Path) -> None:
 
 
 @pytest.mark.data
+@pytest.mark.parametrize("text", ["0,1,1,0", "0\n1\n1\n0\n", "0, 1,1\n0,\n\n"])
+def test_flags(tmp_path: Path, text: str) -> None:
+    (tmp_path / "flags.txt").write_text(text)
+    assert read_flags(tmp_path / "flags.txt").tolist() == [False, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("0\n2\n", "line 2: expected 0 or 1, found '2'"), ("0\n\n1", "line 2: expected 0 or 1, found a blank line"),
+     ("0,1,0.5", "line 1: .* found '0.5'"), ("\n", "is empty")],
+)  # fmt: skip
+def test_broken_flags(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "flags.txt").write_text(text)
+    with pytest.raises(UserError, match=rf"flags\.txt.*{words}"):
+        read_flags(tmp_path / "flags.txt")
+
+
 def test_real_files(shared_sequences: Path) -> None:
     boxes = read_boxes(shared_sequences / "Girl" / "groundtruth_raw.txt")  # tabs
     np.testing.assert_array_equal(boxes, read_boxes(shared_sequences / "Girl" / "groundtruth.txt"))  # commas

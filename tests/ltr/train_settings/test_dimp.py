@@ -64,6 +64,19 @@ def test_setting_trains_an_epoch(name: str, tmp_path: Path) -> None:
     assert (tmp_path / "model_last.safetensors").is_file()
 
 
+@pytest.mark.usefixtures("paper_data")
+def test_the_papers_mixture_trains_an_epoch(tmp_path: Path) -> None:
+    settings = small(dimp18.settings())
+    experiment = build(replace(settings, data=replace(settings.data, source="paper", samples_per_epoch=4)))
+    sampler = experiment.train_loader.samples
+    assert [videos.name for videos in sampler.datasets] == [
+        "lasot_train", "got10k_vottrain", "trackingnet", "coco_train2017"
+    ]  # fmt: skip
+    assert sampler.probabilities == pytest.approx([1 / 13, 4 / 13, 4 / 13, 4 / 13])
+    assert experiment.val_loader.samples.datasets[0].name == "got10k_votval"
+    assert Trainer(experiment, tmp_path, "cpu").run().epochs == 1
+
+
 def test_rows_of_tables_1_and_2_are_all_there() -> None:
     """What each row changes; Table 3 changes tracking alone."""
     rows = {
