@@ -139,9 +139,9 @@ class RelevanceViT(nn.Module):
         self.pos_embed_z = nn.Parameter(sine_positions(template_side, width))
         self.pos_embed_x = nn.Parameter(sine_positions(search_side, width))
         self.patch_embed = patch_embed
-        rates = torch.linspace(0, drop_path, depth).tolist()
         self.blocks = nn.ModuleList(
-            Block(width, heads, rates[index], rank_hidden if index in self.stages else None) for index in range(depth)
+            Block(width, heads, drop_path * index / max(1, depth - 1), rank_hidden if index in self.stages else None)
+            for index in range(depth)
         )
         self.norm = nn.LayerNorm(width, eps=1e-6)
         for block in self.blocks:

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
+from ltr.admin.checkpoint import load_net, save_model
+from ltr.admin.errors import UserError
+from ltr.models.registry import NetSpec, build_net
 from ltr.models.tracking.rfgm import RFGMNet, rfgm_t_small
+from ltr.ops.windows import hann2d
+
+GOLDENS = Path(__file__).parents[2] / "goldens" / "rfgm"
 
 
 def tiny(**changes: object) -> RFGMNet:
-    """Four blocks on 4 + 16 tokens, with patches; a net that is made in milliseconds."""
+    """Four blocks on 12 + 16 tokens, with patches; scores of tokens differ by more than rounding."""
     torch.manual_seed(0)
     sizes = {"template_size": 32, "search_size": 64, "width": 16, "head_channels": 8, "memory_tokens": 12}
-    return rfgm_t_small(**{**sizes, "stem": "patch", **changes})  # type: ignore[arg-type]
+    net = rfgm_t_small(**{**sizes, "stem": "patch", **changes})  # type: ignore[arg-type]
+    with torch.no_grad():
+        for parameter in net.backbone.blocks.parameters():
+            if parameter.dim() == 2:
+                parameter.mul_(8)
+    return net
 
 
 @torch.no_grad()
@@ -44,3 +60,105 @@ def test_images_of_another_size_are_refused_by_name() -> None:
     net = tiny()
     with pytest.raises(ValueError, match=r"template images must be \(B, 3, 32, 32\), not \(1, 3, 48, 48\)"):
         net.embed_template(torch.zeros(1, 3, 48, 48))
+
+
+def test_entries_of_the_published_checkpoint() -> None:
+    with torch.device("meta"):
+        net = build_net(NetSpec("rfgm_ostrack256"))
+    lines = [
+        f"{name} {str(tensor.dtype).removeprefix('torch.')} {'x'.join(map(str, tensor.shape)) or '-'}"
+        for name, tensor in net.state_dict().items()
+    ]
+    assert lines == (GOLDENS / "ostrack256_entries.txt").read_text().splitlines()
+    with torch.device("meta"):
+        whole = build_net(NetSpec("rfgm_b256")).state_dict().keys()
+    scorers = {f"backbone.blocks.{block}.rank.fc{layer}.{leaf}" for block in (3, 6, 9) for layer in (1, 2, 3)
+               for leaf in ("weight", "bias")}  # fmt: skip
+    assert whole - net.state_dict().keys() == scorers
+
+
+def normalised(picture: np.ndarray) -> Tensor:
+    """``(H, W, 3)`` uint8 to what the net takes, ``(1, 3, H, W)``."""
+    mean, std = np.array((0.485, 0.456, 0.406)), np.array((0.229, 0.224, 0.225))
+    return torch.from_numpy((picture / 255 - mean) / std).float().permute(2, 0, 1)[None]
+
+
+@torch.no_grad()
+def test_the_whole_net_of_the_published_code(
+    fill_by_recipe: Callable[..., nn.Module], picture_by_recipe: Callable[[str, int, int], np.ndarray]
+) -> None:
+    golden = np.load(GOLDENS / "net.npz")
+    net = fill_by_recipe(build_net(NetSpec("rfgm_ostrack256")), plain=True).eval()
+    assert isinstance(net, RFGMNet)
+    features: dict[str, Tensor] = {}
+    for number in (0, 3, 11):
+        net.backbone.blocks[number].register_forward_hook(
+            lambda module, inputs, output, name=f"block{number}": features.__setitem__(name, output)
+        )
+    template, search = (normalised(picture_by_recipe(*one)) for one in (("ost.z", 128, 128), ("ost.x", 256, 256)))
+    found = net(template[:, None], search)
+    memory, tokens = net.embed_template(template), net.embed_search(search)
+    row, channel = np.divmod(golden["d/backbone_feat/idx"], 768)
+    of_search = row >= 64
+    values = net.encode(memory, tokens)[0].numpy()[row[of_search] - 64, channel[of_search]]
+    np.testing.assert_allclose(values, golden["d/backbone_feat/val"][of_search], atol=1e-5, rtol=0)
+    for name in ("block0", "block3", "block11"):
+        expected = golden[f"d/{name}/val"]
+        values = features[name].numpy().ravel()[golden[f"d/{name}/idx"]]
+        np.testing.assert_allclose(values, expected, atol=5e-6 * np.abs(expected).max(), rtol=0)
+    for name in ("score", "size", "offset"):
+        values = getattr(found.maps, name)
+        torch.testing.assert_close(values, torch.from_numpy(golden[f"d/{name}_map"]), atol=5e-6, rtol=0)
+    np.testing.assert_allclose(found.box_cxcywh.numpy(), golden["d/pred_boxes"][0], atol=2e-6)
+    box, _ = net.decode(found.maps, hann2d((18, 18))[1:-1, 1:-1])
+    np.testing.assert_allclose(box.numpy(), golden["d/box_hann"], atol=2e-6)
+
+
+def test_weights_of_another_size_name_both_shapes(tmp_path: Path) -> None:
+    kwargs = {"template_size": 32, "search_size": 64, "width": 16, "head_channels": 8, "stem": "patch"}
+    net, spec = tiny(), NetSpec("rfgm_t_small", {**kwargs, "search_size": 96, "memory_tokens": 12})
+    path = save_model(tmp_path / "net.safetensors", net, spec, {})
+    with pytest.raises(UserError, match=r"pos_embed_x \(1, 16, 16\) instead of \(1, 36, 16\)"):
+        load_net(path)
+    torch.save({"net": net.state_dict(), "constructor": None, "epoch": 300}, tmp_path / "OSTrack_ep0300.pth.tar")
+    with pytest.raises(UserError, match=r"attn\.qkv\.weight \(48, 16\) instead of \(2304, 768\)"):
+        load_net(tmp_path / "OSTrack_ep0300.pth.tar", builder="rfgm_ostrack256")
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"stages": 4}, "stages must be 0 .. 3"),
+        ({"stages": 1, "depth": 3}, "at least 4 blocks"),
+        ({"keep_ratios": [0.9, 0.8]}, "keep_ratios must be 3 numbers"),
+        ({"keep_ratios": [0.9, 0.8, 0.0]}, "keep_ratios must be 3 numbers"),
+        ({"template_size": 100}, "template_size must be a positive multiple of 16, not 100"),
+        ({"memory_tokens": 32}, "at least the 36 of one template, not 32"),
+        ({"width": 18, "heads": 3}, "width must be a multiple of 4 and of the 3 heads, not 18"),
+        ({"drop_path": 1.0}, "drop_path"),
+        ({"stem": "convnet"}, "stem must be 'patch' or 'resnet', not 'convnet'"),
+    ],
+)
+def test_nets_that_cannot_be_are_refused(kwargs: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        build_net(NetSpec("rfgm_t_small", kwargs))
+
+
+@torch.no_grad()
+def test_the_filter_ranks_as_the_first_relevance_block_does() -> None:
+    net = tiny(stages=1).eval()
+    candidates, search = torch.randn(2, 9, 16), torch.randn(2, 16, 16)
+    logits = net.backbone.rank_candidates(candidates, search)
+    ended: list[nn.Module] = []
+    for block in net.backbone.blocks:
+        block.register_forward_hook(lambda module, inputs, output: ended.append(module))
+    chosen = net.filter_tokens(candidates, search, 4)
+    assert len(ended) == net.stages[0] == 3  # with one stage the last of the three places
+    for sample in range(2):
+        scores = logits[sample].softmax(-1)[:, 0]
+        assert set(chosen[sample].tolist()) == set(scores.topk(4).indices.tolist())
+    for keep in (0, 10):
+        with pytest.raises(ValueError, match=f"cannot keep {keep} of 9 tokens"):
+            net.filter_tokens(candidates, search, keep)
+    with pytest.raises(ValueError, match="without relevance blocks cannot rank tokens"):
+        tiny(stages=0).filter_tokens(candidates, search, 4)
