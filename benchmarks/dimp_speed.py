@@ -19,9 +19,8 @@ import itertools
 import json
 import statistics
 import sys
-import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -34,15 +33,15 @@ if __package__ in (None, ""):  # run as a file from a checkout that need not be 
 import numpy as np
 import torch
 
+from benchmarks.clocks import Clock, Video, read_video, synthetic_video
 from ltr.admin.files import atomic_write
-from ltr.admin.runtime import Precision, resolve_device, synchronize
+from ltr.admin.runtime import Precision, resolve_device
 from ltr.models.bbreg import iou_net
 from ltr.models.registry import NetSpec, build_net
 from ltr.models.tracking.dimp import DiMPNet
 from prroi_pool import prroi_pool2d
 from pytracking.components.iou_refine import PredictWithGradient
 from pytracking.components.target import Target
-from pytracking.evaluation.datasets.registry import get_dataset
 from pytracking.tracker.dimp import tracker as online
 from pytracking.tracker.dimp.net import load_dimp
 from pytracking.tracker.dimp.params import DiMPParams
@@ -50,49 +49,9 @@ from pytracking.tracker.dimp.state import Finding, View
 from pytracking.tracker.dimp.tracker import DiMPTracker
 
 PLAIN = "plain"
-Video = list[tuple[np.ndarray, list[float]]]  # frames, and the true boxes in them
 SIDE = DiMPParams().image_sample_size
 PARTS = ("crop", "backbone", "classification features", "classify and localise", "IoU features", "refinement")
 ROWS = (*PARTS, "rest", "frame", "convolutions", "update, 50 samples", "first frame")
-
-
-class Clock:
-    """Tells the time after the device has done all it was given.
-
-    Args:
-        device: to wait for.
-        cpu_time: tell the CPU time of this thread.
-    """
-
-    def __init__(self, device: torch.device, cpu_time: bool) -> None:
-        self.device, self.read = device, time.thread_time if cpu_time else time.perf_counter
-        self.spent: dict[str, float] = defaultdict(float)
-        self._inner = [0.0]
-
-    def now(self) -> float:
-        """Seconds."""
-        synchronize(self.device)
-        return self.read()
-
-    def seconds(self, function: Callable[[], Any]) -> float:
-        """What a call takes."""
-        start = self.now()
-        function()
-        return self.now() - start
-
-    def timed(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function, with its time added to a part; without the time of other timed functions that it calls."""
-
-        def run(*args: Any, **kwargs: Any) -> Any:
-            self._inner.append(0.0)
-            start = self.now()
-            result = function(*args, **kwargs)
-            whole = self.now() - start
-            self.spent[part] += whole - self._inner.pop()
-            self._inner[-1] += whole
-            return result
-
-        return run
 
 
 class NotingTracker(DiMPTracker):
@@ -243,20 +202,6 @@ def compare(candidate: Candidate, exact: Candidate) -> dict[str, float]:
         "pixels between boxes, 99 %": float(np.quantile(apart, 0.99)),
         "pixels between boxes, most": float(apart.max()),
     }
-
-
-def synthetic_video(count: int) -> Video:
-    """Moving blocks, and a box that stays."""
-    rng = np.random.default_rng(0)
-    image = rng.integers(0, 256, (90, 120, 3), dtype=np.uint8).repeat(4, 0).repeat(4, 1)
-    return [(np.roll(image, 2 * index, axis=1), [200.0, 150.0, 60.0, 80.0]) for index in range(count)]
-
-
-def read_video(folder: Path, count: int) -> Video:
-    """The first frames of a sequence's folder and their true boxes."""
-    sequence = get_dataset("folder", folder.resolve().parent)[folder.resolve().name]
-    boxes = sequence.ground_truth_rect[:count]
-    return [(sequence.image(index), [float(v) for v in box]) for index, box in enumerate(boxes)]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

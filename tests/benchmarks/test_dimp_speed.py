@@ -22,6 +22,7 @@ SPEC = NetSpec("dimp18_small", {"width": 0.125, "classification_channels": 16, "
 
 @pytest.fixture
 def script(repository: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(repository)  # where it finds the modules beside it
     path = repository / "benchmarks" / "dimp_speed.py"
     spec = importlib.util.spec_from_file_location("benchmarks.dimp_speed", path)
     assert spec is not None and spec.loader is not None

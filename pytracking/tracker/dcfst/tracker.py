@@ -177,11 +177,14 @@ class DCFSTTracker:
         if self.device.type != "cpu" or float(best) >= self.params.target_not_found_threshold:
             x, y, w, h = self.state.target.box_in_crop((dy, dx), view.scale, self.side)
             box = torch.stack([x, y, x.new_full((), w), x.new_full((), h)])
-            rater = self.net.box_rater(self.state.modulation, view.maps)
-            parts.append(self.box_search.climb(rater, box, uniforms).flatten())
+            parts.append(self._climb(box, uniforms, view).flatten())
         score, down, right, *rest = torch.cat(parts).tolist()
         rows = np.reshape(rest, (-1, 9))
         return Finding(score, (down, right), rows[:, :4], rows[:, 4:8], rows[:, 8])
+
+    def _climb(self, box: Tensor, uniforms: Tensor, view: View) -> Tensor:
+        """Boxes like one, refined; rows ``(K, 9)`` of the box before, the box after, and the predicted overlap."""
+        return self.box_search.climb(self.net.box_rater(self.state.modulation, view.maps), box, uniforms)
 
     def _take_box(self, finding: Finding, view: View) -> None:
         """Give the target the place of the best proposal, and the mean of the best refined boxes, if there is one."""
