@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from ltr.admin.errors import UserError
 from ltr.admin.seeding import rng_for
+from ltr.data.faults import FaultCounter
 from ltr.dataset.base import SequenceInfo, VideoDataset
 
 MAX_DRAWS = 100
@@ -109,6 +110,7 @@ class TrackingSampler(Dataset[dict[str, torch.Tensor]]):
         self.frame_order = frame_order
         self.min_side, self.max_aspect = min_side, max_aspect
         self.seed = seed
+        self.faults = FaultCounter()
 
     def __len__(self) -> int:
         return self.samples_per_epoch
@@ -117,7 +119,8 @@ class TrackingSampler(Dataset[dict[str, torch.Tensor]]):
         """Sample ``index`` (any non-negative integer).
 
         Raises:
-            UserError: No usable frames after 100 draws, or a fault in the user's files.
+            UserError: No usable frames after 100 draws, or a data set that is mostly broken. A broken file alone is
+                counted in the log, and something else is drawn.
             SampleError: Any other failure of a data set or of the processing.
         """
         rng = rng_for(self.seed, index)
@@ -137,6 +140,7 @@ class TrackingSampler(Dataset[dict[str, torch.Tensor]]):
         self, dataset: VideoDataset, index: int, rng: np.random.Generator, reasons: dict[str, str]
     ) -> dict[str, torch.Tensor] | None:
         seq_id = int(rng.integers(len(dataset)))
+        self.faults.drawn(dataset.name)
         place = f"data set '{dataset.name}', sequence {seq_id}, sample index {index}"
         try:
             info = dataset.sequence_info(seq_id)
@@ -163,7 +167,9 @@ class TrackingSampler(Dataset[dict[str, torch.Tensor]]):
             reasons[dataset.name] = f"{rejected}, last in '{info.name}'"
             return None
         except UserError as error:
-            raise UserError(f"{error} ({place})") from error
+            self.faults.failed(dataset.name, f"{error} ({place})")
+            reasons[dataset.name] = str(error)
+            return None
         except Exception as error:
             raise SampleError(f"{type(error).__name__}: {error} ({place})") from error
 

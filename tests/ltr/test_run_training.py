@@ -88,7 +88,7 @@ def test_a_file_run_from_elsewhere_survives_a_kill_and_a_signal(tmp_path: Path) 
         (["toy_training", "default", "--set", "max_epochs=many"], 2, "max_epochs=many"),
         (["toy_training", "default", "--set", "max_epochs"], 2, "name=value"),
         (["toy_training", "default", "--set", "poison=2"], 1, "distance = nan in epoch 1, batch 3"),
-        (["toy_training", "default", "--set", "broken=0"], 1, "data set 'toy_videos', sequence 0"),
+        (["toy_training", "default", "--set", "broken=6"], 1, "data set 'toy_videos' is mostly broken"),
     ],
 )
 def test_wrong_input_gets_a_message(

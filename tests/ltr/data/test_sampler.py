@@ -212,20 +212,65 @@ def test_a_rejected_sample_is_drawn_again() -> None:
         TrackingSampler([Numbered()], None, never, 10)[0]
 
 
-def test_errors_name_the_data_set_and_the_index() -> None:
-    class Faulty(Numbered):
-        error: Exception = UserError("cannot read x.jpg: convert it")
+class Faulty(Numbered):
+    """Some of its frames cannot be read; of the sequences with even numbers no annotation can."""
 
-        def frames(self, seq_id: int, frame_ids: Sequence[int]) -> list[np.ndarray]:
+    def __init__(self, name: str, frames: Sequence[int] = (), annotations: bool = True, error: Exception | None = None):
+        super().__init__(name, 4)
+        self.broken, self.annotated = set(frames), annotations
+        self.error = error or UserError("cannot read x.jpg: convert it")
+
+    def sequence_info(self, seq_id: int) -> SequenceInfo:
+        if not self.annotated and seq_id % 2 == 0:
             raise self.error
+        return super().sequence_info(seq_id)
 
-    sampler = TrackingSampler([Faulty("vid", 1)], None, numbers, 10)
+    def frames(self, seq_id: int, frame_ids: Sequence[int]) -> list[np.ndarray]:
+        if self.broken & set(frame_ids):
+            raise self.error
+        return super().frames(seq_id, frame_ids)
+
+
+def test_broken_frames_are_left_out_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    whole, broken = Numbered("whole"), Faulty("vid", frames=range(0, 40, 5))
+    sampler = TrackingSampler([whole, broken], [1, 1], numbers, 10)
+    samples = [sampler[index] for index in range(200)]
+    drawn, failed = sampler.faults.draws["vid"], sampler.faults.broken["vid"]
+    assert sum(sampler.faults.draws.values()) == 200 + failed
+    assert failed / drawn == pytest.approx(0.36, abs=0.12)  # either of the two frames
+    assert sampler.faults.broken["whole"] == 0
+    lines = [record.getMessage() for record in caplog.records]
+    assert len(lines) == 2  # at the first and at the tenth
+    assert lines[1].startswith("data set 'vid': 10 of ")
+    for word in ("x.jpg", "sample index", "frames ["):
+        assert word in lines[1]
+    # The sample of an index does not depend on what was drawn before.
+    again = TrackingSampler([whole, broken], [1, 1], numbers, 10)
+    for index in (150, 7):
+        assert all(torch.equal(again[index][key], value) for key, value in samples[index].items())
+
+
+def test_a_data_set_that_is_mostly_broken_is_an_error() -> None:
+    sampler = TrackingSampler([Numbered("whole"), Faulty("vid", frames=range(40))], [9, 1], numbers, 10)
     with pytest.raises(
-        UserError, match=r"convert it \(data set 'vid', sequence 0 \('vid-0'\), sample index 3, frames \["
+        UserError,
+        match=r"'vid' is mostly broken: 10 of 10 draws.*x\.jpg.*sequence \d \('vid-\d'\), sample index \d+, frames \[",
     ):
-        sampler[3]
-    Faulty.error = KeyError("depth")
-    with pytest.raises(SampleError, match=r"KeyError: 'depth' \(data set 'vid'.*index 3"):
+        for index in range(1000):
+            sampler[index]
+
+
+def test_half_of_the_annotations_may_be_broken_at_most() -> None:
+    TrackingSampler([Faulty("vid", annotations=False)], None, numbers, 10)[0]
+    sampler = TrackingSampler([Faulty("vid", range(20), annotations=False)], None, numbers, 10)
+    with pytest.raises(UserError, match="'vid' is mostly broken"):
+        for index in range(100):
+            sampler[index]
+
+
+def test_other_errors_stop_at_once() -> None:
+    sampler = TrackingSampler([Faulty("vid", range(40), error=KeyError("depth"))], None, numbers, 10)
+    with pytest.raises(SampleError, match=r"KeyError: 'depth' \(data set 'vid', sequence .*index 3, frames \["):
         sampler[3]
 
 

@@ -245,12 +245,15 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_faulty_data_set_is_named_and_crashes(tmp_path: Path, workers: int) -> None:
-    with pytest.raises(
-        UserError, match=r"convert it again \(data set 'toy_videos', sequence 2 \('toy-2'\), sample index"
-    ):
-        Trainer(build(broken=2, num_workers=workers), tmp_path, "cpu").run()
+    with pytest.raises(UserError, match=r"'toy_videos' is mostly broken: 10 of 1\d draws.*convert it again.*sequence"):
+        Trainer(build(broken=5, num_workers=workers), tmp_path, "cpu").run()
     with pytest.raises(SampleError, match=r"(?s)ZeroDivisionError: a fault.*sequence 1 .*Traceback.*base\.py"):
         Trainer(build(crash=1, num_workers=workers), tmp_path, "cpu").run()
+
+
+def test_a_broken_sequence_does_not_stop_a_training(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    Trainer(build(broken=1), tmp_path, "cpu").run()
+    assert ": 1 of " in caplog.text and "convert it again (data set 'toy_videos', sequence 0 ('toy-0')" in caplog.text
 
 
 def test_an_error_of_the_actor_passes_through(tmp_path: Path) -> None:

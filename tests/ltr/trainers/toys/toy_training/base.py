@@ -22,13 +22,13 @@ class ToyVideos(VideoDataset):
     Args:
         num_sequences: Number of sequences.
         seed: Of everything.
-        broken: Sequence whose frames cannot be read, if any.
+        broken: Number of sequences, the first ones, whose frames cannot be read.
         crash: Sequence whose frames raise an unexpected error, if any.
     """
 
     name = "toy_videos"
 
-    def __init__(self, num_sequences: int = 6, seed: int = 0, broken: int = -1, crash: int = -1) -> None:
+    def __init__(self, num_sequences: int = 6, seed: int = 0, broken: int = 0, crash: int = -1) -> None:
         self.num_sequences, self.seed, self.broken, self.crash = num_sequences, seed, broken, crash
         self.infos = [self._info(seq_id) for seq_id in range(num_sequences)]
 
@@ -45,7 +45,7 @@ class ToyVideos(VideoDataset):
         return SequenceInfo(boxes=boxes, visible=np.arange(FRAMES) % 5 != 4, name=f"toy-{seq_id}")
 
     def frames(self, seq_id: int, frame_ids: Sequence[int]) -> list[np.ndarray]:
-        if seq_id == self.broken:
+        if seq_id < self.broken:
             raise UserError("cannot read 0001.jpg: convert it again")
         if seq_id == self.crash:
             raise ZeroDivisionError("a fault in the data set")

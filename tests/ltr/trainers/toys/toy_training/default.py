@@ -36,7 +36,7 @@ class ToySettings:
     ema_decay: float | None = None
     checkpoint_every: int | None = None
     validate: bool = True
-    broken: int = -1
+    broken: int = 0
     crash: int = -1
     poison: int = -1
     seed: int = 0
