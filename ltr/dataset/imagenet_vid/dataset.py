@@ -43,7 +43,7 @@ class ImageNetVID(VideoDataset):
         cache: folder for the index file instead of the places above.
 
     Raises:
-        UserError: the folder is not set, missing, of another layout; an annotation is damaged.
+        UserError: the folder is not set, missing, of another layout; most annotations are damaged (a few are left out).
         ValueError: another split, or a length below 1.
     """
 

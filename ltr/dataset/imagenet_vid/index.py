@@ -56,14 +56,21 @@ def cache_files(root: Path, split: str, cache: str | PathLike[str] | None) -> li
 
 
 def cached_index(annotations: Path, files: list[Path]) -> Index:
-    """The index from the first file that fits these annotations, or made anew and written to the first that can be."""
+    """The index from the first file that fits these annotations, or made anew and written to the first that can be.
+
+    Annotations that cannot be read are left out: the tracklets end before them. Such an index is not kept, for nothing
+    would tell that the files were restored.
+
+    Raises:
+        UserError: most annotations cannot be read.
+    """
     videos = _video_folders(annotations)
     stamp = np.array([_FORMAT, _fingerprint(annotations, videos)], dtype=np.int64)
     for file in files:
         if file.is_file() and (index := _load(file, stamp)) is not None:
             return index
-    index = _build(annotations, videos)
-    for file in files:
+    index, damaged = _build(annotations, videos)
+    for file in files if not damaged else []:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             with atomic_write(file, "wb") as stream:
@@ -72,8 +79,8 @@ def cached_index(annotations: Path, files: list[Path]) -> Index:
         except (OSError, UserError) as error:
             logger.info("the index of ImageNet VID was not kept: %s", error)
     logger.warning(
-        "no place for the index of ImageNet VID (tried %s): annotations are read anew at every start",
-        ", ".join(map(str, files)),
+        "no index of ImageNet VID was kept (%s): annotations are read anew at every start",
+        "until those above are restored" if damaged else f"tried {', '.join(map(str, files))}",
     )
     return index
 
@@ -105,28 +112,31 @@ def _load(file: Path, stamp: np.ndarray) -> Index | None:
         return None
 
 
-def _build(annotations: Path, videos: list[str]) -> Index:
-    """Read all annotations."""
+def _build(annotations: Path, videos: list[str]) -> tuple[Index, int]:
+    """Reads all annotations; also returns how many of them are damaged."""
     names: list[str] = []
     video_of, first, lengths, rows = [], [], [], []
     damaged: list[str] = []
+    total = 0
     for number, video in enumerate(videos):
         if number % 200 == 0:
             logger.info("ImageNet VID: annotations of video %d of %d", number + 1, len(videos))
-        for track, (start, kind, boxes) in _tracklets(annotations / video, damaged).items():
+        annotated = sorted((annotations / video).glob("*.xml"))
+        total += len(annotated)
+        for track, (start, kind, boxes) in _tracklets(annotated, damaged).items():
             names.append(f"{video}/{track}:{kind}")
             video_of.append(number)
             first.append(start)
             lengths.append(len(boxes))
             rows += boxes
     if damaged:
-        shown = "; ".join(damaged[:_DAMAGED_SHOWN])
-        raise UserError(
-            f"ImageNet VID: {len(damaged)} annotations cannot be read; restore them, or remove the folders of their "
-            f"videos: {shown}{'; ...' if len(damaged) > _DAMAGED_SHOWN else ''}"
-        )
+        shown = "; ".join(damaged[:_DAMAGED_SHOWN]) + ("; ..." if len(damaged) > _DAMAGED_SHOWN else "")
+        text = f"ImageNet VID: {len(damaged)} of {total} annotations cannot be read: {shown}"
+        if len(damaged) > total / 2:
+            raise UserError(f"{text}. Restore them")
+        logger.warning("%s. They are left out, and so is what follows them in a tracklet", text)
     table = np.array(rows, dtype=np.float32).reshape(-1, 5)
-    return Index(
+    index = Index(
         videos=np.array(videos, dtype=np.str_),
         names=np.array(names, dtype=np.str_),
         video_of=np.array(video_of, dtype=np.int32),
@@ -135,15 +145,16 @@ def _build(annotations: Path, videos: list[str]) -> Index:
         boxes=np.ascontiguousarray(table[:, :4]),
         occluded=table[:, 4] > 0,
     )
+    return index, len(damaged)
 
 
-def _tracklets(folder: Path, damaged: list[str]) -> dict[str, tuple[int, str, list[list[float]]]]:
+def _tracklets(annotated: list[Path], damaged: list[str]) -> dict[str, tuple[int, str, list[list[float]]]]:
     """Objects of one video: track id -> first frame, class, rows `[x, y, w, h, occluded]` until its first gap.
 
-    Files that cannot be read are added to `damaged`, so that one pass finds them all.
+    Files that cannot be read are a gap, and are added to `damaged`.
     """
     tracks: dict[str, tuple[int, str, list[list[float]]]] = {}
-    for file in sorted(folder.glob("*.xml")):
+    for file in annotated:
         try:
             number = int(file.stem)
             objects = [_read_object(node) for node in ElementTree.parse(file).getroot().iter("object")]

@@ -190,12 +190,27 @@ def test_another_layout(tmp_path: Path) -> None:
         ImageNetVID(tmp_path)
 
 
-def test_damaged_annotations_are_all_named(root: Path) -> None:
+def test_damaged_annotations_end_their_tracklets(root: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = root / "Annotations" / "VID" / FIRST
-    (folder / "000001.xml").write_text("<annotation><object>")
-    (folder / "000002.xml").write_text(annotation({0: (1, 2, 3, 4, 0)}).replace("<ymin>2</ymin>", ""))
-    (folder / "000003.xml").write_text(annotation({0: (1, 2, 3, 4, 0)}).replace(">3<", ">three<"))
-    with pytest.raises(UserError, match=r"3 annotations cannot be read.*000001\.xml.*000002\.xml.*ymin.*000003\.xml"):
+    whole = (folder / "000002.xml").read_text()
+    (folder / "000002.xml").write_text("<annotation><object>")
+    videos = ImageNetVID(root)
+    lengths = {info.name[-11:]: len(info.boxes) for info in map(videos.sequence_info, range(len(videos)))}
+    assert lengths == {"0:n02691150": 2, "3:n02691153": 2}  # object 1 is left with a single frame
+    assert "1 of 10 annotations cannot be read" in caplog.text and "000002.xml" in caplog.text
+    assert not (root / "pytracking_index_train.npz").exists()
+    (folder / "000002.xml").write_text(whole)
+    assert len(ImageNetVID(root)) == 3
+    assert (root / "pytracking_index_train.npz").exists()
+
+
+def test_mostly_damaged_annotations(root: Path) -> None:
+    for folder in (FIRST, SECOND):
+        for number, text in enumerate(("<annotation><object>", "<ymin>2</ymin>", ">4<")):
+            file = root / "Annotations" / "VID" / folder / f"{number + 1:06d}.xml"
+            whole = annotation({4: (1, 2, 3, 4, 0)})
+            file.write_text(text if number == 0 else whole.replace(text, ">four<" if number == 2 else ""))
+    with pytest.raises(UserError, match=r"6 of 10 annotations.*000001\.xml.*000002\.xml.*ymin.*000003\.xml.*; \.\.\."):
         ImageNetVID(root)
     assert not (root / "pytracking_index_train.npz").exists()
 
