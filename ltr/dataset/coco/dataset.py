@@ -36,7 +36,8 @@ def open_split(split: str) -> COCO:
 class COCO(StoredVideos):
     """COCO's photos. Crowds are left out; every other object whose box has an area counts as visible.
 
-    The annotations are read by pycocotools when the data set is made (seconds), and kept as tables.
+    The annotations are read by pycocotools when the data set is made, and kept as tables: those of 860,000 objects take
+    up to a minute and 3 GB of memory, of which 30 MB stay.
 
     Args:
         root: the folder that holds `annotations`; None: `coco` under `[datasets]` in `local.toml`.

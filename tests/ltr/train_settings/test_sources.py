@@ -8,10 +8,12 @@ import pytest
 
 from ltr.admin.errors import UsageError, UserError
 from ltr.admin.overrides import apply_overrides
+from ltr.dataset.registry import open_dataset
 from ltr.dataset.synthetic_video import SyntheticVideo
 from ltr.train_settings import sources
 from ltr.train_settings.dimp import dimp18
 from ltr.train_settings.sources import Mixture, datasets
+from ltr.trainers.settings_registry import list_modules, list_settings, load_setting
 
 PAPER = Mixture(train={"one:a": 1, "two:b": 3, "three:c": 0}, val={"two:d": 2})
 
@@ -50,6 +52,18 @@ def test_any_mixture_can_be_set() -> None:
     for wrong in ("lasot:train", "{}", "{'lasot:train': 0}", "{'lasot:train': -1}", "{'lasot:train': 'a'}", "{1: 1}"):
         with pytest.raises(UsageError, match=r"cannot set .*Mixture\.train"):
             apply_overrides(dimp18.settings(), {"data.paper.train": wrong})
+
+
+@pytest.mark.usefixtures("paper_data")
+def test_every_data_set_of_every_setting_is_there() -> None:
+    """On trees that hold what the papers name; a misspelt split would be found by nobody without the real data."""
+    own = [entries[0] for entries in list_modules().values() if entries[0].package.startswith("ltr.")]
+    settings = [load_setting(entry.name, name).settings() for entry in own for name in list_settings(entry)]
+    mixtures = [s.data.paper for s in settings if hasattr(s.data, "paper")]
+    names = {name for mixture in mixtures for part in (mixture.train, mixture.val) for name in part}
+    assert {"lasot:train", "got10k:vottrain"} <= names
+    for name in names:
+        assert len(open_dataset(name)) > 0, name
 
 
 def test_settings_without_a_paper_say_so() -> None:
