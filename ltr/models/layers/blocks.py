@@ -74,5 +74,6 @@ class LinearBlock(nn.Module):
         """
         if isinstance(self.linear, nn.Linear) and isinstance(self.bn, nn.BatchNorm2d):
             linear = fuse_linear_bn_eval(self.linear, self.bn)
-            self.linear = PackedLinear(linear, rows) if can_pack(linear.weight) else linear
+            packed = can_pack(linear.weight)
+            self.linear = PackedLinear(linear.weight, linear.bias, rows, way_back=True) if packed else linear
             self.bn = nn.Identity()

@@ -54,19 +54,22 @@ class PackedConv2d(nn.Module):
 
 
 class PackedLinear(nn.Module):
-    """A linear layer with its way back.
+    """A linear layer, with its way back where that is wanted.
 
     Args:
-        linear: the layer.
+        weight: ``(out_features, in_features)``.
+        bias: ``(out_features,)`` or None.
         rows: how many vectors it is applied to at once, roughly.
+        way_back: whether :meth:`input_gradient` works, for which the weights are stored once more.
     """
 
-    def __init__(self, linear: nn.Linear, rows: int) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor | None, rows: int, way_back: bool = False) -> None:
         super().__init__()
-        weight = linear.weight.detach()
-        self.bias = linear.bias
-        self._forth = torch.ops.mkldnn._reorder_linear_weight(weight, rows)
-        self._back = torch.ops.mkldnn._reorder_linear_weight(weight.t().contiguous(), rows)
+        reorder: Callable[[Tensor, int], Tensor] = torch.ops.mkldnn._reorder_linear_weight
+        weight = weight.detach().contiguous()
+        self.bias = None if bias is None else bias.detach()
+        self._forth = reorder(weight, rows)
+        self._back = reorder(weight.t().contiguous(), rows) if way_back else None
 
     def forward(self, vectors: Tensor) -> Tensor:
         """``(B, in_features)`` to ``(B, out_features)``."""

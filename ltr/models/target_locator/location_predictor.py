@@ -6,17 +6,18 @@ connected layer for each level. The official code scales the features by their r
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 import torch
 from torch import Tensor, nn
 
 from ltr.models.layers.blocks import conv_block
 from ltr.models.layers.normalization import at_least_float32
+from ltr.models.layers.packed import PackedLinear, can_pack
 from ltr.ops.rois import rois_of
 from prroi_pool import prroi_pool2d, prroi_pool_grid
+from prroi_pool.exact import axis_weights
 
 STRIDES = (8, 16)
+TYPICAL_BOXES, TYPICAL_CELLS = 961, 324  # for the layout of packed weights; any other number works
 
 
 class LocationPredictor(nn.Module):
@@ -41,12 +42,12 @@ class LocationPredictor(nn.Module):
         embedding: tuple[int, int] = (512, 512),
     ) -> None:
         super().__init__()
-        self.depth, self.bins = depth, bins
+        self.depth = depth
         for level, first, later in zip((3, 4), in_channels, channels, strict=True):
             for number in range(depth):
                 setattr(self, f"conv{level}_{number + 1}", conv_block(later if number else first, later))
-        self.fc3 = _linear(channels[0] * bins[0] ** 2, embedding[0])
-        self.fc4 = _linear(channels[1] * bins[1] ** 2, embedding[1])
+        self.fc3 = Embedding(channels[0], bins[0], STRIDES[0], embedding[0])
+        self.fc4 = Embedding(channels[1], bins[1], STRIDES[1], embedding[1])
         for module in self.modules():
             if isinstance(module, (nn.Conv2d, nn.Linear)):
                 nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
@@ -58,14 +59,11 @@ class LocationPredictor(nn.Module):
         Args:
             layer2: ``(B, C2, h, w)`` of the backbone, at stride 8.
             layer3: ``(B, C3, h / 2, w / 2)``, at stride 16.
-
-        Returns:
-            at least float32, channel by channel as pooling reads them.
         """
         for number in range(1, self.depth + 1):
             layer2 = getattr(self, f"conv3_{number}")(layer2)
             layer3 = getattr(self, f"conv4_{number}")(layer3)
-        return at_least_float32(layer2).contiguous(), at_least_float32(layer3).contiguous()
+        return layer2, layer3
 
     def embed(
         self, maps: tuple[Tensor, Tensor], centres: Tensor, target_sz_wh: Tensor, extra_boxes_xywh: Tensor | None = None
@@ -82,20 +80,104 @@ class LocationPredictor(nn.Module):
             ``(B, count ** 2 + E, D)``: the grid, x fastest, then the further boxes.
         """
         corners = centres - 0.5 * target_sz_wh[..., None]  # (B, 2, count)
-        rois = None if extra_boxes_xywh is None else rois_of(extra_boxes_xywh)
-        batch, levels = target_sz_wh.shape[0], []
-        for level, bins, stride, layer in zip(maps, self.bins, STRIDES, (self.fc3, self.fc4), strict=True):
-            # Looking at the boxes' values would make every call wait for the device.
-            geometry = (bins, bins, 1 / stride)
-            pooled = prroi_pool_grid(
-                level, corners[:, 0], corners[:, 1], target_sz_wh, *geometry, check_values=False
-            ).reshape(batch, len(centres) ** 2, -1)
-            parts = [layer(pooled)]
-            if rois is not None:
-                extra = prroi_pool2d(level, rois, *geometry, check_values=False)
-                parts.append(layer(extra.reshape(batch, -1, pooled.shape[2])))
-            levels.append(torch.cat(parts, 1))
-        return torch.cat(levels, 2)
+        layers = (self.fc3, self.fc4)
+        features = [layer.grid(level, corners, target_sz_wh) for layer, level in zip(layers, maps, strict=True)]
+        if extra_boxes_xywh is not None:
+            extra = [layer.boxes(level, extra_boxes_xywh) for layer, level in zip(layers, maps, strict=True)]
+            features = [torch.cat(both, 1) for both in zip(features, extra, strict=True)]
+        return torch.cat(features, 2)
+
+    def prepare(self, dtype: torch.dtype) -> None:
+        """Brings the linear layers into the form that is fastest for tracking; see :meth:`Embedding.prepare`."""
+        self.fc3.prepare(dtype)
+        self.fc4.prepare(dtype)
+
+
+class Embedding(nn.Module):
+    """Precise RoI pooling to square bins, and a linear layer.
+
+    Args:
+        channels: of the map.
+        bins: bins of a box in x and in y.
+        stride: image pixels per cell of the map.
+        out_features: outputs of the linear layer.
+    """
+
+    def __init__(self, channels: int, bins: int, stride: int, out_features: int) -> None:
+        super().__init__()
+        self.channels, self.bins, self.stride, self.out_features = channels, bins, stride, out_features
+        self.linear: nn.Module = nn.Linear(channels * bins**2, out_features)
+        self._dtype: torch.dtype | None = None
+        self._rows: list[PackedLinear] = []  # without bias, from channels to the bins of a row
+        self._bias: Tensor = torch.empty(0)
+
+    def grid(self, level: Tensor, corners: Tensor, size_wh: Tensor) -> Tensor:
+        """Features of boxes of one size on a grid.
+
+        Args:
+            level: ``(B, C, h, w)``.
+            corners: ``(B, 2, count)`` x of the boxes' left edges and y of their upper ones, in image pixels.
+            size_wh: ``(B, 2)`` of the boxes of each image.
+
+        Returns:
+            ``(B, count ** 2, out_features)``, x fastest.
+        """
+        if self._rows and 3 * level.shape[2] * level.shape[3] < 2 * corners.shape[2] ** 2:
+            return self._embed_and_pool(level, corners, size_wh)
+        # Looking at the boxes' values would make every call wait for the device.
+        pooled = prroi_pool_grid(
+            at_least_float32(level), corners[:, 0], corners[:, 1], size_wh, self.bins, self.bins, 1 / self.stride,
+            check_values=False,
+        )  # fmt: skip
+        return self._embed(pooled, level.shape[0])
+
+    def boxes(self, level: Tensor, boxes_xywh: Tensor) -> Tensor:
+        """Features of any boxes ``(B, E, 4)`` in image pixels, ``(B, E, out_features)``."""
+        rois = rois_of(boxes_xywh)
+        pooled = prroi_pool2d(
+            at_least_float32(level), rois, self.bins, self.bins, 1 / self.stride, check_values=False
+        )
+        return self._embed(pooled, level.shape[0])
+
+    def _embed(self, pooled: Tensor, batch: int) -> Tensor:
+        """One product over the boxes of all images."""
+        vectors = pooled.reshape(-1, self.channels * self.bins**2)
+        return self.linear(vectors if self._dtype is None else vectors.to(self._dtype)).unflatten(0, (batch, -1))
+
+    def _embed_and_pool(self, level: Tensor, corners: Tensor, size_wh: Tensor) -> Tensor:
+        """Both steps are linear: the weights of every bin are applied to the map's cells, and what they give is pooled.
+
+        That is less work where a map has much fewer cells than there are boxes: two fifths for 324 and 961.
+        """
+        batch, _, height, width = level.shape
+        count, bins, out = corners.shape[2], self.bins, self.out_features
+        x, y = (
+            axis_weights(low, low + size, 1 / self.stride, bins, cells, level)  # (B, count, bins, cells)
+            for low, size, cells in zip(corners.unbind(1), size_wh[..., None].unbind(1), (width, height), strict=True)
+        )
+        x = x.transpose(2, 3).reshape(batch, 1, count, width * bins)
+        cells = level.permute(0, 2, 3, 1).reshape(-1, self.channels).to(self._dtype)
+        strips = []
+        for row in self._rows:  # the bins of a row, next to each other
+            values = row(cells).float().reshape(batch, height, width * bins, out)
+            strips.append((x @ values).reshape(batch, height, count * out))
+        pooled = y.reshape(batch, count, bins * height) @ torch.cat(strips, 1)
+        return pooled.reshape(batch, count**2, out) + self._bias
+
+    def prepare(self, dtype: torch.dtype) -> None:
+        """Computes in another precision, and on the CPU with packed weights; in place, for evaluation mode.
+
+        Args:
+            dtype: of the products over boxes or cells.
+        """
+        linear = self.linear.to(dtype)
+        self._dtype = dtype
+        if not isinstance(linear, nn.Linear) or not can_pack(linear.weight):
+            return
+        by_bin = linear.weight.unflatten(1, (self.channels, self.bins, self.bins)).permute(2, 3, 0, 1)
+        self._rows = [PackedLinear(row.flatten(0, 1), None, TYPICAL_CELLS) for row in by_bin]
+        self._bias = linear.bias.detach().float()
+        self.linear = PackedLinear(linear.weight, linear.bias, TYPICAL_BOXES)
 
 
 def normalise(features: Tensor) -> Tensor:
@@ -110,7 +192,3 @@ def normalise(features: Tensor) -> Tensor:
     features = at_least_float32(features)
     power = features.square().mean(1, keepdim=True)
     return features * torch.where(power > 0, power, 1.0).rsqrt()
-
-
-def _linear(in_features: int, out_features: int) -> nn.Sequential:
-    return nn.Sequential(OrderedDict(linear=nn.Linear(in_features, out_features)))

@@ -151,8 +151,10 @@ def prepare_for_tracking(net: DCFSTNet, dtype: torch.dtype = torch.float32, boxe
     Returns:
         the net.
     """
-    children = net.location_predictor.named_children()
-    net.prepare_parts(tuple(child for name, child in children if name.startswith("conv")), dtype, boxes)
+    locator = net.location_predictor
+    convolutions = tuple(child for name, child in locator.named_children() if name.startswith("conv"))
+    net.prepare_parts(convolutions, dtype, boxes)
+    locator.prepare(dtype)
     return net
 
 
