@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -27,8 +27,8 @@ def load_backbone(backbone: nn.Module, path: str) -> None:
         UserError: the file cannot be read, or lacks an entry of the backbone, or has one of another shape.
     """
     file = Path(path).expanduser()
-    tensors = _tensors(file)
-    _fill(backbone, _part(tensors, BACKBONE) or tensors, "backbone", file)
+    tensors = read_tensors(file)
+    fill(backbone, _part(tensors, BACKBONE) or tensors, "backbone", file)
 
 
 def load_parts(net: nn.Module, path: str) -> list[str]:
@@ -45,12 +45,12 @@ def load_parts(net: nn.Module, path: str) -> list[str]:
         UserError: as for :func:`load_backbone`, also where a part of the file is that of another net.
     """
     file = Path(path).expanduser()
-    tensors = _tensors(file)
+    tensors = read_tensors(file)
     found = {name: _part(tensors, name) for name, _ in net.named_children()}
     found[BACKBONE] = found[BACKBONE] or tensors
     filled = [name for name, part in found.items() if part]
     for name in filled:
-        _fill(net.get_submodule(name), found[name], "backbone" if name == BACKBONE else name, file)
+        fill(net.get_submodule(name), found[name], "backbone" if name == BACKBONE else name, file)
     return filled
 
 
@@ -59,11 +59,24 @@ def _part(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
     return {entry.removeprefix(prefix): tensor for entry, tensor in tensors.items() if entry.startswith(prefix)}
 
 
-def _fill(module: nn.Module, tensors: Mapping[str, Tensor], called: str, file: Path) -> None:
+def fill(
+    module: nn.Module, tensors: Mapping[str, Tensor], called: str, file: Path, optional: Container[str] = ()
+) -> None:
+    """Fills a part of a net, in place; what else the file has is left out.
+
+    Args:
+        module: the part.
+        tensors: by the names of its entries.
+        called: its name in messages, as is ``file``.
+        optional: entries that keep what they have where the file lacks them.
+
+    Raises:
+        UserError: an entry is missing or has another shape; up to five are listed.
+    """
     wrong = []
     for name, own in module.state_dict().items():
         found = tensors.get(name)
-        if found is None and not name.endswith(_COUNTER):
+        if found is None and name not in optional and not name.endswith(_COUNTER):
             wrong.append(f"{name} is missing")
         elif found is not None and found.shape != own.shape:
             wrong.append(f"{name} is {tuple(found.shape)} instead of {tuple(own.shape)}")
@@ -73,7 +86,12 @@ def _fill(module: nn.Module, tensors: Mapping[str, Tensor], called: str, file: P
     module.load_state_dict({name: tensors[name] for name in module.state_dict() if name in tensors}, strict=False)
 
 
-def _tensors(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The net's tensors in a model file or a file of ``torch.save``, whatever net it is.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
     try:
         foreign = is_foreign(path)
     except OSError as error:
