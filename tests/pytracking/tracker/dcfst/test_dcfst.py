@@ -54,6 +54,31 @@ def test_contract(parameter: str, changes: dict[str, Any], small_weights: Path) 
     check_tracker("dcfst", parameter, weights=small_weights, overrides=changes, device="cpu")
 
 
+@pytest.mark.parametrize("changes", [{}, {"update": "normal_equations"}, {"reuse_search_features": True}])
+def test_ridge_regression_on_random_features_follows_a_square(
+    small_net: DCFSTNet, make_video: Callable[..., Any], changes: dict[str, Any]
+) -> None:
+    """Without the box branch, which knows nothing; the boxes of a random net lead away."""
+    still = {"num_init_random_boxes": 0, "box_refinement_step_length": 0.0, "hard_negatives": "off"}
+    video = make_video(12)
+    tracker = DCFSTTracker(DCFSTParams(**still, image_sample_size=192, **changes), net=small_net)
+    tracker.initialize(video.frames[0], {"init_bbox": video.boxes[0].tolist()})
+    boxes = np.array([tracker.track(frame)["target_bbox"] for frame in video.frames[1:]])
+    apart = np.abs(boxes - video.boxes[1:])[:, :2].max(axis=1)
+    assert apart.max() < 12  # half the side of the square; proposals are 8 pixels apart, and it moves 33 in all
+
+
+@pytest.mark.gpu
+def test_the_device_gives_the_cpus_boxes(small_net: DCFSTNet) -> None:
+    images, boxes = moving_target(4)
+    results = []
+    for device in ("cpu", "cuda"):
+        tracker = DCFSTTracker(DCFSTParams(**FOUND), device=device, net=small_net)
+        tracker.initialize(images[0], {"init_bbox": list(boxes[0])})
+        results.append([tracker.track(image)["target_bbox"] for image in images[1:]])
+    np.testing.assert_allclose(*results, atol=0.05)
+
+
 def test_the_callers_net_stays_as_it_is(small_net: DCFSTNet) -> None:
     before = {name: tensor.clone() for name, tensor in small_net.state_dict().items()}
     tracked(small_net, DCFSTParams(**FOUND))
