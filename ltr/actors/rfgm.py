@@ -61,13 +61,14 @@ class RFGMActor(Actor):
         """Weighted sum of the losses, its parts, and the overlap ``iou`` of the box at the highest score.
 
         Args:
-            batch: ``templates`` ``(B, T, 3, Z, Z)``, ``search`` ``(B, 3, X, X)``, ``search_box`` ``(B, 4)`` cxcywh in
-                fractions of the search crop.
+            batch: ``templates`` ``(B, T, 3, Z, Z)``, ``search`` ``(B, N, 3, X, X)``, ``search_box`` ``(B, N, 4)``
+                cxcywh in fractions of the search crop.
         """
         loss = self.loss
-        output = self.net(batch["templates"], batch["search"])
+        templates = batch["templates"].repeat_interleave(batch["search"].shape[1], dim=0)
+        output = self.net(templates, batch["search"].flatten(0, 1))
         score = output.maps.score
-        truth = batch["search_box"]
+        truth = batch["search_box"].flatten(0, 1)
         heatmap = centre_heatmap(truth, (score.shape[-2], score.shape[-1]))
         found = output.box_cxcywh
         if loss.box_at == "target":

@@ -1,4 +1,4 @@
-"""Samples for RFGM: crops of template frames, and one crop to search with the target's place in it."""
+"""Samples for RFGM: crops of template frames, and crops to search with the target's place in them."""
 
 from __future__ import annotations
 
@@ -35,8 +35,10 @@ class RFGMSampling:
     flip: float = 0.5  # probability of mirroring the whole sample
     crop_flip: float = 0.5  # probability of mirroring a crop, each on its own
     brightness: float = 0.2  # greatest change of a crop's brightness factor
+    search_crops: int = 1  # of the search frame, each around a guess of its own; cheaper than as many frames
 
     def __post_init__(self) -> None:
+        check_range("RFGMSampling", "search_crops", self.search_crops, 1)
         for name in ("template_factor", "search_factor"):
             check_range("RFGMSampling", name, getattr(self, name), 1)
         for name in ("template_size_jitter", "template_centre_jitter", "search_size_jitter", "search_centre_jitter"):
@@ -68,11 +70,11 @@ class RFGMProcessing:
         search_boxes: Sequence[np.ndarray],
         rng: np.random.Generator,
     ) -> dict[str, Tensor]:
-        """One sample of T templates of side Z and a search crop of side X.
+        """One sample of T templates of side Z and N search crops of side X.
 
         Returns:
-            ``templates`` ``(T, 3, Z, Z)`` and ``search`` ``(3, X, X)`` float32 normalised, ``search_box`` ``(4,)``
-            float32: the target in the search crop, ``[cx, cy, w, h]`` in fractions of its side.
+            ``templates`` ``(T, 3, Z, Z)`` and ``search`` ``(N, 3, X, X)`` float32 normalised, ``search_box`` ``(N, 4)``
+            float32: the target in each search crop, ``[cx, cy, w, h]`` in fractions of its side.
 
         Raises:
             RejectedSample: a crop shows nothing of its frame.
@@ -83,11 +85,18 @@ class RFGMProcessing:
         for frame, box in zip(template_frames, template_boxes, strict=True):
             around = jittered_box(box, s.template_size_jitter, s.template_centre_jitter, rng)
             templates.append(self._crop(frame, box, around, s.template_factor, self.template_size, grey, flip, rng)[0])
-        around = jittered_box(search_boxes[0], s.search_size_jitter, s.search_centre_jitter, rng)
-        search, placed = self._crop(
-            search_frames[0], search_boxes[0], around, s.search_factor, self.search_size, grey, flip, rng
-        )
-        return {"templates": torch.stack(templates), "search": search, "search_box": torch.from_numpy(placed)}
+        search, placed = [], []
+        frame, box = search_frames[0], search_boxes[0]
+        for _ in range(s.search_crops):
+            around = jittered_box(box, s.search_size_jitter, s.search_centre_jitter, rng)
+            image, target = self._crop(frame, box, around, s.search_factor, self.search_size, grey, flip, rng)
+            search.append(image)
+            placed.append(torch.from_numpy(target))
+        return {
+            "templates": torch.stack(templates),
+            "search": torch.stack(search),
+            "search_box": torch.stack(placed),
+        }
 
     def _crop(
         self,

@@ -10,9 +10,10 @@ __all__ = ["build", "settings"]
 
 
 def settings() -> RFGMTrainSettings:
-    """First stage: one template, crops of 96 and 192 pixels; ``net.stem_weights`` is the small DiMP's file.
+    """First stage: one template, crops of 96 and 192 pixels, two searches per pair of frames, which are slow to draw.
 
-    The stem keeps its weights. It can tell what looks alike, and the first block begins with that (``net.matching``).
+    The stem is the small DiMP's (``net.stem_weights``) and keeps its weights. It can tell what looks alike, and the
+    first block begins with that (``net.matching``).
     """
     return RFGMTrainSettings(
         net=NetSettings(
@@ -23,10 +24,10 @@ def settings() -> RFGMTrainSettings:
             synthetic_share=0.1,
             num_template=1,
             max_gap=30,
-            sampling=RFGMSampling(crop_flip=0.0),
-            samples_per_epoch=1_600,
-            val_samples=128,
-            batch_size=16,
+            sampling=RFGMSampling(crop_flip=0.0, search_crops=2),
+            samples_per_epoch=800,
+            val_samples=96,
+            batch_size=8,
             workers=1,
         ),
         loss=RFGMLoss(box_at="target"),

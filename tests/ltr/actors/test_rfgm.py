@@ -26,8 +26,8 @@ def batch_of(count: int = 2) -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
     return {
         "templates": torch.randn(count, 2, 3, 64, 64, generator=generator),
-        "search": torch.randn(count, 3, 96, 96, generator=generator),
-        "search_box": torch.rand(count, 4, generator=generator) * 0.3 + torch.tensor([0.3, 0.3, 0.1, 0.1]),
+        "search": torch.randn(count, 2, 3, 96, 96, generator=generator),
+        "search_box": torch.rand(count, 2, 4, generator=generator) * 0.3 + torch.tensor([0.3, 0.3, 0.1, 0.1]),
     }
 
 
@@ -40,11 +40,12 @@ def test_parts_are_the_losses_of_what_the_net_gives() -> None:
     actor = RFGMActor(net, RFGMLoss(focal=1.5))
     actor.train(False)
     loss, parts = actor(batch)
-    output = net(batch["templates"], batch["search"])
-    truth = edges(batch["search_box"])
+    boxes = batch["search_box"].flatten(0, 1)
+    output = net(batch["templates"][[0, 0, 1, 1]], batch["search"].flatten(0, 1))
+    truth = edges(boxes)
     giou, iou = generalized_iou(edges(output.box_cxcywh), truth)
     expected = {
-        "focal": 1.5 * centre_focal_loss(output.maps.score, centre_heatmap(batch["search_box"], (6, 6))),
+        "focal": 1.5 * centre_focal_loss(output.maps.score, centre_heatmap(boxes, (6, 6))),
         "giou": 2 * (1 - giou).mean(),
         "l1": 5 * (edges(output.box_cxcywh) - truth).abs().mean(),
         "ratio": keep_ratio_loss(output.keep_masks, net.keep_ratios),

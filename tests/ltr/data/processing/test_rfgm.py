@@ -45,8 +45,8 @@ def test_shapes_and_types() -> None:
     got = sample(templates=3)
     assert {name: tuple(tensor.shape) for name, tensor in got.items()} == {
         "templates": (3, 3, 64, 64),
-        "search": (3, 128, 128),
-        "search_box": (4,),
+        "search": (1, 3, 128, 128),
+        "search_box": (1, 4),
     }
     assert all(tensor.dtype == torch.float32 for tensor in got.values())
 
@@ -56,12 +56,21 @@ def test_box_is_where_the_target_is_seen(flips: dict[str, float]) -> None:
     whole = 0
     for seed in range(30):
         got = sample(replace(PLAIN, **flips), seed)
-        box = got["search_box"]
+        box = got["search_box"][0]
         if (box[:2] - box[2:] / 2).min() < 0.02 or (box[:2] + box[2:] / 2).max() > 0.98:
             continue  # cut off by the crop
         whole += 1
-        torch.testing.assert_close(bright_box(pixels(got["search"])), box.double(), atol=1.5 / 128, rtol=0)
+        torch.testing.assert_close(bright_box(pixels(got["search"])[0]), box.double(), atol=1.5 / 128, rtol=0)
     assert whole > 10
+
+
+def test_crops_of_one_frame_have_guesses_of_their_own() -> None:
+    got = sample(replace(PLAIN, search_crops=3))
+    assert got["search"].shape == (3, 3, 128, 128)
+    boxes = got["search_box"]
+    assert (boxes[0] - boxes[1]).abs().max() > 0.01
+    assert (boxes[1] - boxes[2]).abs().max() > 0.01
+    torch.testing.assert_close(got["templates"], sample()["templates"])
 
 
 def test_templates_show_the_target_in_their_middle() -> None:
@@ -72,7 +81,7 @@ def test_templates_show_the_target_in_their_middle() -> None:
 
 
 def test_jitter_reaches_as_far_as_it_says() -> None:
-    boxes = torch.stack([sample(seed=seed)["search_box"] for seed in range(200)])
+    boxes = torch.stack([sample(seed=seed)["search_box"][0] for seed in range(200)])
     shift = (boxes[:, :2] - 0.5).abs()
     assert shift.max() < 0.5 * 3.0 / 4.0 + 0.01
     assert shift.max() > 0.3
@@ -80,7 +89,7 @@ def test_jitter_reaches_as_far_as_it_says() -> None:
     spread = boxes[:, 2:].log().mean(1).std().item()
     assert spread == pytest.approx(0.25 / np.sqrt(2), rel=0.2)
     still = replace(PLAIN, search_centre_jitter=0.0, search_size_jitter=0.0)
-    assert (sample(still)["search_box"][:2] - 0.5).abs().max() < 0.01
+    assert (sample(still)["search_box"][0, :2] - 0.5).abs().max() < 0.01
 
 
 def test_flips_of_the_sample_and_of_the_crop_cancel() -> None:
@@ -90,7 +99,7 @@ def test_flips_of_the_sample_and_of_the_crop_cancel() -> None:
 
 
 def test_colour_and_brightness() -> None:
-    grey = pixels(sample(replace(PLAIN, grey=1.0))["search"])
+    grey = pixels(sample(replace(PLAIN, grey=1.0))["search"])[0]
     torch.testing.assert_close(grey[0], grey[2], atol=1e-5, rtol=0)
     light = pixels(sample(replace(PLAIN, brightness=0.2))["templates"])
     assert not torch.allclose(light[0], light[1])  # each crop has its own
@@ -102,8 +111,8 @@ def test_what_lies_beyond_the_frame_is_black() -> None:
     still = replace(PLAIN, search_centre_jitter=0.0, search_size_jitter=0.0)
     rng = np.random.default_rng(0)
     got = RFGMProcessing(64, 128, still)([frame()], [corner], [frame()], [corner], rng)
-    assert pixels(got["search"])[:, :30, :30].abs().max() < 1e-5
-    assert pixels(got["search"])[0, 70:, 70:].min() > 0.2
+    assert pixels(got["search"])[0, :, :30, :30].abs().max() < 1e-5
+    assert pixels(got["search"])[0, 0, 70:, 70:].min() > 0.2
 
 
 def test_a_crop_beyond_the_frame_is_rejected() -> None:
