@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ltr.models.backbone.positions import sine_positions
-from ltr.models.relevance.attention import Attention, masked_attention, mean_weights
+from ltr.models.layers.packed import pack_linear
+from ltr.models.relevance.attention import Attention, attend, masked_attention, mean_weights
 from ltr.models.relevance.rank import TokenRank, best_tokens, keep_count, sample_keep
 
 _MAE_POSITIONS = 1 + 14 * 14  # a class token and the patches of 224 x 224 pixels
@@ -42,7 +42,7 @@ class Block(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """``(B, N, C)`` tokens, all of which see each other."""
-        return self._finish(tokens, F.scaled_dot_product_attention(*self.attn.split(self.norm1(tokens))))
+        return self._finish(tokens, attend(*self._split(tokens)))
 
     def keep_best(self, tokens: Tensor, memory: int, keep: int) -> tuple[Tensor, Tensor]:
         """Relevance attention at inference: drops memory tokens before the attention's output (Eq. 8-9, 14).
@@ -55,17 +55,16 @@ class Block(nn.Module):
         Returns:
             ``(B, keep + N - M, C)`` tokens, and ``(B, keep)`` which of the memory's are left, ascending.
         """
-        q, k, v = self.attn.split(self.norm1(tokens))
+        projected = self.attn.qkv(self.norm1(tokens))
+        q, k, _ = self.attn.split(projected)
         kept = best_tokens(self._logits(mean_weights(q, k, memory)), keep)
         search = torch.arange(memory, tokens.shape[1], device=tokens.device).expand(len(tokens), -1)
         index = torch.cat([kept, search], 1)
-        q, k, v = (part.take_along_dim(index[:, None, :, None], 2) for part in (q, k, v))
-        tokens = tokens.take_along_dim(index[..., None], 1)
-        return self._finish(tokens, F.scaled_dot_product_attention(q, k, v)), kept
+        return self._finish(_rows(tokens, index), attend(*self.attn.split(_rows(projected, index)))), kept
 
     def rank_memory(self, tokens: Tensor, memory: int) -> Tensor:
         """``(B, N, C)`` tokens to the logits ``(B, M, 2)`` of keeping and dropping the first M of them (Eq. 10-11)."""
-        q, k, _ = self.attn.split(self.norm1(tokens))
+        q, k, _ = self._split(tokens)
         return self._logits(mean_weights(q, k, memory))
 
     def mask(self, tokens: Tensor, visible: Tensor | None, memory: int, renormalise: bool) -> tuple[Tensor, Tensor]:
@@ -80,13 +79,16 @@ class Block(nn.Module):
         Returns:
             ``(B, N, C)`` tokens, and ``(B, M)`` what is left behind this block, with gradients.
         """
-        q, k, v = self.attn.split(self.norm1(tokens))
+        q, k, v = self._split(tokens)
         if self.rank is not None:
             chosen = sample_keep(self._logits(mean_weights(q, k, memory, visible, renormalise)))
             visible = chosen if visible is None else visible * chosen
         if visible is None:
-            return self._finish(tokens, F.scaled_dot_product_attention(q, k, v)), tokens.new_ones(len(tokens), memory)
+            return self._finish(tokens, attend(q, k, v)), tokens.new_ones(len(tokens), memory)
         return self._finish(tokens, masked_attention(q, k, v, visible, renormalise)), visible
+
+    def _split(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return self.attn.split(self.attn.qkv(self.norm1(tokens)))
 
     def _logits(self, weights: Tensor) -> Tensor:
         if self.rank is None:
@@ -96,6 +98,12 @@ class Block(nn.Module):
     def _finish(self, tokens: Tensor, attended: Tensor) -> Tensor:
         tokens = tokens + self.drop_path(self.attn.merge(attended))
         return tokens + self.drop_path(self.mlp(self.norm2(tokens)))
+
+
+def _rows(tokens: Tensor, index: Tensor) -> Tensor:
+    """``(B, N, C)`` tokens at ``(B, k)`` indices; whole rows are copied, which gathering elements does not do."""
+    first = torch.arange(len(tokens), device=tokens.device)[:, None] * tokens.shape[1]
+    return tokens.flatten(0, 1).index_select(0, (index + first).flatten()).unflatten(0, index.shape)
 
 
 class RelevanceViT(nn.Module):
@@ -213,6 +221,21 @@ class RelevanceViT(nn.Module):
         for block in self.blocks[: self.stages[0]]:
             tokens = block(tokens)
         return self._block(self.stages[0]).rank_memory(tokens, candidates.shape[1])
+
+    def pack(self, rows: int) -> None:
+        """Lays the blocks' weights out for inference where that is possible, in place; scorers become float32.
+
+        Args:
+            rows: tokens of the memory and the search region together, roughly.
+        """
+        for number in range(len(self.blocks)):
+            block = self._block(number)
+            if block.rank is not None:
+                block.rank.float()
+            for parent, name in ((block.attn, "qkv"), (block.attn, "proj"), (block.mlp, "fc2")):
+                pack_linear(parent, name, rows)
+            if pack_linear(block.mlp, "fc1", rows, gelu=True):
+                block.mlp.act = nn.Identity()
 
     def _block(self, number: int) -> Block:
         return cast(Block, self.blocks[number])

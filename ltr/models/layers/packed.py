@@ -80,6 +80,34 @@ class PackedLinear(nn.Module):
         return torch.ops.mkldnn._linear_pointwise(gradient, self._back, None, "none", [], "")
 
 
+class PackedTokenLinear(nn.Module):
+    """A linear layer for many vectors at once, with its GELU if it has one.
+
+    Args:
+        linear: the layer.
+        rows: how many vectors it is applied to, roughly.
+        gelu: whether a GELU follows.
+    """
+
+    def __init__(self, linear: nn.Linear, rows: int, gelu: bool = False) -> None:
+        super().__init__()
+        self.bias, self.activation = linear.bias, "gelu" if gelu else "none"
+        self._weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), rows)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """``(..., in_features)`` to ``(..., out_features)``."""
+        return torch.ops.mkldnn._linear_pointwise(tokens, self._weight, self.bias, self.activation, [], "none")
+
+
+def pack_linear(parent: nn.Module, name: str, rows: int, gelu: bool = False) -> bool:
+    """Replaces a linear layer by a `PackedTokenLinear`, in place; returns whether that was possible."""
+    linear = parent.get_submodule(name)
+    if not isinstance(linear, nn.Linear) or not can_pack(linear.weight):
+        return False
+    setattr(parent, name, PackedTokenLinear(linear, rows, gelu))
+    return True
+
+
 def pack_convolutions(module: nn.Module) -> None:
     """Replaces the convolutions below a module by packed ones, in place, where that is possible.
 

@@ -21,14 +21,22 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width)
         self.proj = nn.Linear(width, width)
 
-    def split(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """``(B, N, C)`` tokens to queries, keys and values, ``(B, heads, N, C / heads)`` each."""
-        q, k, v = self.qkv(tokens).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+    def split(self, projected: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """``(B, N, 3 C)`` of ``qkv`` to queries, keys and values, ``(B, heads, N, C / heads)`` each."""
+        q, k, v = projected.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         return q, k, v
 
     def merge(self, values: Tensor) -> Tensor:
         """``(B, heads, N, C / heads)`` attended values to ``(B, N, C)`` tokens."""
         return self.proj(values.transpose(1, 2).flatten(2))
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Attention whose weights nobody asks for; ``(B, heads, N, d)`` each, and the result."""
+    if q.dtype == torch.bfloat16 and q.device.type == "cpu":
+        # PyTorch's fused kernel takes twice as long there as two products and a softmax.
+        return _logits(q, k).softmax(-1) @ v
+    return F.scaled_dot_product_attention(q, k, v)
 
 
 def mean_weights(q: Tensor, k: Tensor, memory: int, visible: Tensor | None = None, renormalise: bool = True) -> Tensor:
@@ -76,5 +84,9 @@ def masked_attention(q: Tensor, k: Tensor, v: Tensor, visible: Tensor, renormali
 
 
 def _softmax_weights(q: Tensor, k: Tensor) -> Tensor:
-    logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
+    logits = _logits(q, k)
     return logits.softmax(-1, dtype=torch.promote_types(logits.dtype, torch.float32))
+
+
+def _logits(q: Tensor, k: Tensor) -> Tensor:
+    return (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)

@@ -6,7 +6,7 @@ The net, and with no relevance blocks and one template its base, OSTrack-256 (Ye
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from ltr.models.backbone.stems import STRIDE, ResNetStem, patch_stem
 from ltr.models.backbone.vit import RelevanceViT
 from ltr.models.head.center import CenterHead, CenterMaps, decode_center
+from ltr.models.layers.fusion import fuse_conv_bn, in_channels_last
+from ltr.models.layers.packed import pack_convolutions
 from ltr.models.relevance.rank import best_tokens
 
 BUILDERS = ("rfgm_b256", "rfgm_s256", "rfgm_t256", "rfgm_t_small", "rfgm_ostrack256")
@@ -62,16 +64,15 @@ class RFGMNet(nn.Module):
         self.template_tokens, self.search_tokens = (template_size // STRIDE) ** 2, self.search_side**2
         self.memory_tokens = memory_tokens
         self.stages, self.keep_ratios = backbone.stages, backbone.keep_ratios
+        self.image_format: dict[str, Any] = {}
 
     def embed_template(self, images: Tensor) -> Tensor:
         """``(B, 3, template_size, template_size)`` templates to the ``(B, template_tokens, C)`` that memory stores."""
-        self._check_images("template", images, self.template_size)
-        return self.backbone.patch_embed(images) + self.backbone.pos_embed_z
+        return self._embed("template", images, self.template_size) + self.backbone.pos_embed_z
 
     def embed_search(self, images: Tensor) -> Tensor:
         """``(B, 3, search_size, search_size)`` search regions to ``(B, N_x, C)`` tokens."""
-        self._check_images("search region", images, self.search_size)
-        return self.backbone.patch_embed(images) + self.backbone.pos_embed_x
+        return self._embed("search region", images, self.search_size) + self.backbone.pos_embed_x
 
     def encode(self, memory: Tensor, search: Tensor) -> Tensor:
         """Lets memory and search region read each other; tokens that a stage discards are dropped.
@@ -134,24 +135,33 @@ class RFGMNet(nn.Module):
         maps = self.head(features)
         return RFGMOutput(maps, self.decode(maps)[0], masks)
 
-    def _check_images(self, kind: str, images: Tensor, size: int) -> None:
+    def _embed(self, kind: str, images: Tensor, size: int) -> Tensor:
         if images.dim() != 4 or images.shape[1:] != (3, size, size):
             raise ValueError(f"{kind} images must be (B, 3, {size}, {size}), not {tuple(images.shape)}")
+        return self.backbone.patch_embed(images.to(**self.image_format) if self.image_format else images)
 
 
 def prepare_for_tracking(net: RFGMNet, dtype: torch.dtype = torch.float32) -> RFGMNet:
     """Changes a net, in place, into the fastest form for tracking where it is: same interface, same numbers.
 
-    The net cannot be trained or saved any more, and belongs to the device on which it was prepared.
+    Batch normalisation is folded, weights lie as the CPU's kernels want them, no parameter takes a gradient. The net
+    cannot be trained or saved any more, and belongs to the device on which it was prepared.
 
     Args:
         net: on its device.
-        dtype: of what is computed, float32, bfloat16 or float16; maps and boxes are float32.
+        dtype: of what is computed, float32, bfloat16 or float16. Tokens are ranked in float32, and maps, scores and
+            boxes are float32.
 
     Returns:
         the net.
     """
-    return net.eval().requires_grad_(False).to(dtype)
+    fuse_conv_bn(net.eval().requires_grad_(False)).to(dtype)
+    for part in (net.backbone.patch_embed, net.box_head):
+        in_channels_last(part)
+        pack_convolutions(part)
+    net.backbone.pack(net.memory_tokens + net.search_tokens)
+    net.image_format = {"dtype": dtype, "memory_format": torch.channels_last}
+    return net
 
 
 def rfgm_b256(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ltr.admin.checkpoint import load_net, save_model
 from ltr.admin.errors import UserError
 from ltr.models.registry import NetSpec, build_net
-from ltr.models.tracking.rfgm import RFGMNet, rfgm_t_small
+from ltr.models.tracking.rfgm import RFGMNet, prepare_for_tracking, rfgm_t_small
 from ltr.ops.windows import hann2d
 
 GOLDENS = Path(__file__).parents[2] / "goldens" / "rfgm"
@@ -162,3 +162,58 @@ def test_the_filter_ranks_as_the_first_relevance_block_does() -> None:
             net.filter_tokens(candidates, search, keep)
     with pytest.raises(ValueError, match="without relevance blocks cannot rank tokens"):
         tiny(stages=0).filter_tokens(candidates, search, 4)
+
+
+TOLERANCE = {torch.float32: 2e-5, torch.bfloat16: 0.05}
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@pytest.mark.parametrize("stem", ["patch", "resnet"])
+@torch.no_grad()
+def test_a_net_prepared_for_tracking_gives_the_same(dtype: torch.dtype, stem: str) -> None:
+    net = tiny(stem=stem, keep_ratios=[1.0, 1.0, 1.0]).eval()  # no near ties, in which half precision turns the choice
+    templates, searches = torch.randn(3, 3, 32, 32), torch.randn(2, 3, 64, 64)
+    expected = frame_results(net, templates, searches)
+    prepare_for_tracking(net, dtype)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in net.modules())
+    assert not any(parameter.requires_grad for parameter in net.parameters())
+    found = frame_results(net, templates, searches)
+    assert [values.dtype for values in found] == [dtype] * 2 + [torch.float32] * 5
+    for values, other in zip(found, expected, strict=True):
+        assert values.shape == other.shape
+        assert (values - other).norm() <= TOLERANCE[dtype] * other.norm()
+
+
+@torch.no_grad()
+def test_a_prepared_net_drops_the_same_tokens() -> None:
+    net = tiny().eval()
+    memory, search = torch.randn(2, 12, 16), torch.randn(2, 16, 16)
+    features, indices = net.backbone.encode(memory, search)
+    chosen = net.filter_tokens(memory, search, 5)
+    prepare_for_tracking(net)
+    found, others = net.backbone.encode(memory, search)
+    torch.testing.assert_close(found, features, atol=2e-5, rtol=0)
+    assert all(torch.equal(*pair) for pair in zip(indices, others, strict=True))
+    assert torch.equal(net.filter_tokens(memory, search, 5), chosen)
+
+
+def frame_results(net: RFGMNet, templates: Tensor, searches: Tensor) -> list[Tensor]:
+    """All that a tracker asks of a net."""
+    memory = net.embed_template(templates).flatten(0, 1).expand(len(searches), -1, -1)
+    search = net.embed_search(searches)
+    maps = net.head(net.encode(memory, search))
+    return [memory, search, *maps, *net.decode(maps, torch.ones(4, 4))]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
+@torch.no_grad()
+def test_a_prepared_net_on_a_gpu(dtype: torch.dtype) -> None:
+    net = tiny(keep_ratios=[1.0, 1.0, 1.0]).eval()
+    templates, searches = torch.randn(3, 3, 32, 32), torch.randn(2, 3, 64, 64)
+    expected = frame_results(net, templates, searches)
+    net = prepare_for_tracking(net.to("cuda"), dtype)
+    found = frame_results(net, templates.to("cuda"), searches.to("cuda"))
+    tolerance = {torch.float32: 2e-3, torch.bfloat16: 0.05, torch.float16: 0.02}[dtype]  # TF32 may be on
+    for values, other in zip(found, expected, strict=True):
+        assert (values.cpu() - other).norm() <= tolerance * other.norm()

@@ -45,7 +45,7 @@ def test_blocks_of_the_published_code(
 ) -> None:
     made, tokens = block(fill_by_recipe, number, rank=False), normal_by_recipe("vit.tokens", (1, 10, 768))
     assert_golden(made(tokens), f"a/block{number}_out")
-    q, k, _ = made.attn.split(made.norm1(tokens))
+    q, k, _ = made.attn.split(made.attn.qkv(made.norm1(tokens)))
     expected = torch.from_numpy(GOLDENS[f"a/block{number}_attn"])
     for memory in (4, 9):
         weights = mean_weights(q, k, memory).transpose(1, 2)
@@ -57,7 +57,7 @@ def test_relevance_attention_of_an_independent_program(
     fill_by_recipe: Callable[..., nn.Module], normal_by_recipe: Callable[..., Tensor]
 ) -> None:
     made, tokens = block(fill_by_recipe, 3, rank=True), normal_by_recipe("rfgm.tokens", (1, 36, 768))
-    q, k, _ = made.attn.split(made.norm1(tokens))
+    q, k, _ = made.attn.split(made.attn.qkv(made.norm1(tokens)))
     weights = mean_weights(q, k, MEMORY)
     torch.testing.assert_close(weights, torch.from_numpy(GOLDENS["e/mean_attn"]), atol=5e-6, rtol=0)
     logits = made.rank_memory(tokens, MEMORY)
