@@ -109,8 +109,9 @@ class OptimSettings(ScheduleSettings):
         ValueError: a value is out of its range.
     """
 
-    lr: float = 4e-4  # scorers and head
-    encoder_lr: float = 4e-5  # the rest of the encoder
+    head_lr: float = 4e-4
+    scorer_lr: float = 4e-4
+    encoder_lr: float = 4e-5  # but for the scorers
     stem_lr: float | None = None  # a resnet stem; None: it keeps its weights
     weight_decay: float = 1e-4
     step_epochs: int = 240
@@ -120,7 +121,7 @@ class OptimSettings(ScheduleSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("lr", "encoder_lr", "stem_lr"):
+        for name in ("head_lr", "scorer_lr", "encoder_lr", "stem_lr"):
             if getattr(self, name) is not None:
                 check_range("OptimSettings", name, getattr(self, name), 0, low_open=True)
         check_range("OptimSettings", "weight_decay", self.weight_decay, 0)
@@ -188,21 +189,19 @@ def net_spec(net: NetSettings, num_template: int) -> NetSpec:
 
 
 def parameter_groups(net: RFGMNet, optim: OptimSettings) -> list[dict[str, Any]]:
-    """Scorers and head, the rest of the encoder, and a resnet stem with their learning rates.
+    """Head, scorers, the rest of the encoder, and a resnet stem with their learning rates.
 
     Entries that take no gradient are left out: a stem that is kept, positions that only published files have.
     """
     stem = stem_of(net)
     of_stem = {id(p) for p in stem.parameters()} if stem is not None else set()
-    fast: list[nn.Parameter] = []
-    slow: list[nn.Parameter] = []
+    rates = {"head": optim.head_lr, "scorers": optim.scorer_lr, "encoder": optim.encoder_lr, "stem": optim.stem_lr}
+    parts: dict[str, list[nn.Parameter]] = {name: [] for name in rates}
     for name, parameter in net.named_parameters():
-        if parameter.requires_grad and id(parameter) not in of_stem:
-            (fast if not name.startswith("backbone.") or ".rank." in name else slow).append(parameter)
-    groups: list[dict[str, Any]] = [{"params": fast, "lr": optim.lr}, {"params": slow, "lr": optim.encoder_lr}]
-    if stem is not None and optim.stem_lr is not None:
-        groups.append({"params": list(stem.parameters()), "lr": optim.stem_lr})
-    return groups
+        if parameter.requires_grad:
+            inner = "stem" if id(parameter) in of_stem else "scorers" if ".rank." in name else "encoder"
+            parts[inner if name.startswith("backbone.") else "head"].append(parameter)
+    return [{"params": parameters, "lr": rates[part]} for part, parameters in parts.items() if parameters]
 
 
 def _loader(settings: RFGMTrainSettings, net: RFGMNet, part: Part) -> TrackingLoader:

@@ -16,5 +16,5 @@ def settings() -> RFGMTrainSettings:
     return replace(
         first,
         data=replace(first.data, num_template=7),
-        optim=replace(first.optim, lr=4e-5, encoder_lr=4e-6, epochs=50),
+        optim=replace(first.optim, head_lr=4e-5, scorer_lr=4e-5, encoder_lr=4e-6, epochs=50),
     )

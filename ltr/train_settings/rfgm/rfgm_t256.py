@@ -14,5 +14,5 @@ def settings() -> RFGMTrainSettings:
     """No file has trained weights for its encoder, so that it learns at the rate of the head."""
     full = rfgm_b256.settings()
     return replace(
-        full, net=replace(full.net, builder="rfgm_t256"), optim=replace(full.optim, encoder_lr=full.optim.lr)
+        full, net=replace(full.net, builder="rfgm_t256"), optim=replace(full.optim, encoder_lr=full.optim.head_lr)
     )

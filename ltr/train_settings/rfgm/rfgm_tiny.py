@@ -35,7 +35,8 @@ def settings() -> RFGMTrainSettings:
         ),
         loss=RFGMLoss(box_at="target"),
         optim=OptimSettings(
-            lr=2e-3,
+            head_lr=2e-3,
+            scorer_lr=2e-4,
             encoder_lr=2e-3,
             schedule="cosine",
             epochs=4,

@@ -77,7 +77,8 @@ def test_stages_of_training_are_the_papers() -> None:
     )
     assert [rate(first.optim, epoch) for epoch in (0, 239, 240)] == pytest.approx([1, 1, 0.1])
     assert (second.data.num_template, second.optim.epochs) == (7, 50)
-    assert (second.optim.lr, second.optim.encoder_lr) == pytest.approx((4e-5, 4e-6))
+    rates = (second.optim.head_lr, second.optim.scorer_lr, second.optim.encoder_lr)
+    assert rates == pytest.approx((4e-5, 4e-5, 4e-6))
     got = settings_of("rfgm_b256_got10k"), settings_of("rfgm_b256_got10k_stage2")
     assert [s.optim.epochs for s in got] == [100, 30]
     assert [rate(got[0].optim, epoch) for epoch in (79, 80)] == pytest.approx([1, 0.1])
@@ -94,14 +95,13 @@ def test_paper_settings_say_which_data_are_missing(name: str) -> None:
 
 def test_rates_of_the_parts() -> None:
     net = rfgm_t_small(stem="resnet", template_size=32, search_size=64, width=16, heads=2, head_channels=8)
-    optim = replace(small_setting.settings().optim, lr=3e-3, encoder_lr=2e-3, stem_lr=1e-3)
+    optim = replace(small_setting.settings().optim, head_lr=3e-3, scorer_lr=4e-3, encoder_lr=2e-3, stem_lr=1e-3)
     names = {id(p): name for name, p in net.named_parameters()}
     rates = {names[id(p)]: group["lr"] for group in parameter_groups(net, optim) for p in group["params"]}
     assert rates.keys() == set(names.values())
     for name, found in rates.items():
-        stem = ".resnet." in name
-        fast = name.startswith("box_head.") or ".rank." in name
-        assert found == (1e-3 if stem else 3e-3 if fast else 2e-3), name
+        expected = 3e-3 if name.startswith("box_head.") else 4e-3 if ".rank." in name else 2e-3
+        assert found == (1e-3 if ".resnet." in name else expected), name
 
 
 def test_positions_that_only_published_files_have_are_not_trained() -> None:
