@@ -158,7 +158,9 @@ def prepare_for_tracking(net: RFGMNet, dtype: torch.dtype = torch.float32) -> RF
     fuse_conv_bn(net.eval().requires_grad_(False)).to(dtype)
     for part in (net.backbone.patch_embed, net.box_head):
         in_channels_last(part)
-        pack_convolutions(part)
+        if isinstance(part, ResNetStem | CenterHead):
+            # A packed convolution suits one size of image: that of patches takes twenty times as long on the other one.
+            pack_convolutions(part)
     net.backbone.pack(net.memory_tokens + net.search_tokens)
     net.image_format = {"dtype": dtype, "memory_format": torch.channels_last}
     return net
