@@ -124,8 +124,19 @@ class DCFSTNet(BoxBranchNet):
             train_labels: ``(B, N + 1)``, that of the target's own box last.
             test_target_boxes: ``(B, 4)`` targets of the test images, their last proposal.
             test_proposals: ``(B, P, 4)`` boxes to rate.
+
+        Raises:
+            ValueError: images that are not square, or labels of another number of proposals.
         """
-        side = float(train_images.shape[-1])
+        side = train_images.shape[-1]
+        if {*train_images.shape[-2:], *test_images.shape[-2:]} != {side}:
+            shapes = [tuple(images.shape) for images in (train_images, test_images)]
+            raise ValueError(f"images must be square and of one size, not {shapes[0]} and {shapes[1]}")
+        if train_labels.shape[-1] != self.grid_size**2 + 1:
+            raise ValueError(
+                f"train_labels are of {train_labels.shape[-1]} proposals, but a grid of {self.grid_size} has "
+                f"{self.grid_size**2}, and the target's own box is one more"
+            )
         train, test = self.backbone(train_images), self.backbone(test_images)
         levels = self.iou_features(test)
         train_features = self.roi_features(train, train_boxes[:, 2:], side, train_boxes[:, None])

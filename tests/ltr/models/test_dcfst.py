@@ -159,15 +159,31 @@ def test_images_of_a_batch_do_not_touch_each_other(fill_by_recipe: Fill) -> None
             torch.testing.assert_close(alone.iou[0], together.iou[index], atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("name", "shape", "message"),
+    [
+        ("train_images", (2, 3, 96, 80), r"square and of one size, not \(2, 3, 96, 80\) and \(2, 3, 96, 96\)"),
+        ("test_images", (2, 3, 64, 64), r"square and of one size, not \(2, 3, 96, 96\) and \(2, 3, 64, 64\)"),
+        ("train_labels", (2, 962), "of 962 proposals, but a grid of 25 has 625"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_refused(name: str, shape: tuple[int, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        dcfst18_small()(**pairs() | {name: torch.zeros(shape)})
+
+
+@pytest.mark.parametrize("autocast", [False, True])
 @torch.no_grad()
-def test_training_on_a_pair_of_one_image_finds_the_target(fill_by_recipe: Fill) -> None:
+def test_training_on_a_pair_of_one_image_finds_the_target(autocast: bool, fill_by_recipe: Fill) -> None:
     net, inputs = small_net(fill_by_recipe), pairs()
     box = inputs["train_boxes"]
     inputs |= {"test_images": inputs["train_images"], "test_boxes": box, "test_target_boxes": box}
     inputs["train_labels"] = torch.cat([grid_labels(box, 96, count=25), torch.ones(2, 1)], 1)
-    scores = net(**inputs).scores
-    assert (scores - inputs["train_labels"]).abs().mean() < 0.02
-    assert torch.equal(scores[:, :-1].argmax(1), inputs["train_labels"][:, :-1].argmax(1))
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+        output = net(**inputs)
+    assert output.scores.dtype == output.iou.dtype == torch.float32
+    assert (output.scores - inputs["train_labels"]).abs().mean() < 0.02
+    assert torch.equal(output.scores[:, :-1].argmax(1), inputs["train_labels"][:, :-1].argmax(1))
 
 
 @torch.no_grad()
