@@ -56,6 +56,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, help="short for --set seed=N")
     parser.add_argument("--workers", type=_count, metavar="N", help="processes that load data; same data for any N")
     parser.add_argument("--threads", type=_count, metavar="N", help="CPU threads of the training process")
+    parser.add_argument("--accumulate", type=_count, metavar="N", help="batches that make one step")
     parser.add_argument("--list", action="store_true", help="show modules and settings, or one setting's values")
     parser.add_argument("--verbose", action="store_true", help="log more")
     return parser
@@ -97,6 +98,8 @@ def _train(args: argparse.Namespace) -> int:
         experiment = setting.build(settings)
     if args.workers is not None:
         _set_workers(experiment, args.workers)
+    if args.accumulate:
+        experiment.accumulate = args.accumulate
     folder = (args.workspace or workspace_dir()) / args.module / args.setting
     with ProgressBar() as bar:
         result = Trainer(experiment, folder, args.device, args.resume, bar.show).run()

@@ -54,6 +54,8 @@ class Experiment:
         grad_clip: Greatest 2-norm of all gradients together; ``None``: not clipped.
         ema_decay: Decay per step, in (0, 1), of a moving average of the weights, which is then what is
             validated and saved as the model; ``None``: the weights themselves.
+        accumulate: Batches whose gradients make one step; the last group of an epoch may be smaller. For losses
+            that are means over samples, a step is that of a batch as many times as large.
         checkpoint_every: Steps between training states within an epoch; ``None``: only between epochs.
         best_figure: Name of the validation figure that picks the best model; ``loss`` is the whole loss.
         higher_is_better: Whether a higher ``best_figure`` is better.
@@ -73,6 +75,7 @@ class Experiment:
     precision: Precision = "fp32"
     grad_clip: float | None = None
     ema_decay: float | None = None
+    accumulate: int = 1
     checkpoint_every: int | None = None
     best_figure: str = "loss"
     higher_is_better: bool = False
@@ -91,6 +94,8 @@ class Experiment:
             raise ValueError(f"grad_clip must be positive or None, not {self.grad_clip}")
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:
             raise ValueError(f"ema_decay must lie between 0 and 1 or be None, not {self.ema_decay}")
+        if self.accumulate < 1:
+            raise ValueError(f"accumulate must be at least 1, not {self.accumulate}")
         if self.checkpoint_every is not None and self.checkpoint_every < 1:
             raise ValueError(f"checkpoint_every must be at least 1 or None, not {self.checkpoint_every}")
 

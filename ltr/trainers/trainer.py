@@ -14,7 +14,7 @@ import torch
 from ltr.admin.checkpoint import save_model
 from ltr.admin.errors import UserError
 from ltr.admin.files import writable_dir
-from ltr.admin.runtime import autocast, resolve_device
+from ltr.admin.runtime import resolve_device
 from ltr.admin.seeding import seeded
 from ltr.trainers import workdir as files
 from ltr.trainers.ema import EmaWeights
@@ -24,7 +24,8 @@ from ltr.trainers.meters import NonFiniteLoss, StatMeter
 from ltr.trainers.progress import Clock, Progress
 from ltr.trainers.signals import StopRequest
 from ltr.trainers.state import TrainState, check_finite
-from ltr.trainers.validation import to_device, validate
+from ltr.trainers.stepper import Stepper
+from ltr.trainers.validation import validate
 
 log = logging.getLogger(__name__)
 
@@ -80,10 +81,11 @@ class Trainer:
         self.resume = resume
         self.progress = progress
         experiment.actor.to(self.device)
-        self._scaler = torch.amp.GradScaler(self.device.type, enabled=experiment.precision == "fp16")
+        scaler = torch.amp.GradScaler(self.device.type, enabled=experiment.precision == "fp16")
         self._ema = EmaWeights(experiment.net, experiment.ema_decay) if experiment.ema_decay else None
         self._meter = StatMeter()
-        self._state = TrainState(experiment, self._scaler, self._ema, self._meter)
+        self._state = TrainState(experiment, scaler, self._ema, self._meter)
+        self._stepper = Stepper(experiment, self.device, scaler, self._ema)
         self._stop = StopRequest()
 
     def run(self) -> TrainResult:
@@ -138,11 +140,22 @@ class Trainer:
         e.train_loader.set_epoch(position.epoch, position.batch)
         clock = Clock((position.seconds, position.data_seconds, position.samples))
         num_batches = len(e.train_loader)
+        group = in_group = 0
+        e.optimizer.zero_grad(set_to_none=True)
         for batch in clock.batches(e.train_loader):
-            clock.samples += self._step(batch)
+            if in_group == 0:  # the last group of an epoch may be a smaller one
+                group = min(e.accumulate, num_batches - position.batch)
+            in_group += 1
+            clock.samples += self._learn(batch, group)
             position.batch += 1
-            position.step += 1
-            if not self._report("train", position.batch, num_batches, clock):
+            if in_group == group:
+                self._stepper.step()
+                position.step += 1
+            go_on = self._report("train", position.batch, num_batches, clock)
+            if in_group < group:
+                continue
+            in_group = 0
+            if not go_on:
                 break
             if e.checkpoint_every and position.step % e.checkpoint_every == 0 and position.batch < num_batches:
                 position.seconds, position.data_seconds, position.samples = clock.totals()
@@ -151,23 +164,13 @@ class Trainer:
         position.seconds, position.data_seconds, position.samples = clock.totals()
         self._flush()
 
-    def _step(self, batch: dict[str, torch.Tensor]) -> int:
-        e = self.experiment
-        batch, count = to_device(batch, self.device)
-        e.optimizer.zero_grad(set_to_none=True)
-        with autocast(self.device, e.precision):
-            loss, stats = e.actor(batch)
+    def _learn(self, batch: dict[str, torch.Tensor], group: int) -> int:
+        """Takes the gradients of one batch of a group; returns the number of its samples."""
+        loss, stats, count = self._stepper.forward(batch)
         self._meter.add(self._state.position.batch, count, loss, stats)
         if self.device.type == "cpu" or self._meter.waiting >= FLUSH_EVERY:
             self._flush()
-        self._scaler.scale(loss).backward()
-        if e.grad_clip is not None:
-            self._scaler.unscale_(e.optimizer)
-            torch.nn.utils.clip_grad_norm_(e.net.parameters(), e.grad_clip)
-        self._scaler.step(e.optimizer)
-        self._scaler.update()
-        if self._ema is not None:
-            self._ema.update(e.net)
+        self._stepper.backward(loss, group)
         return count
 
     def _flush(self) -> None:

@@ -102,6 +102,7 @@ def test_killed_between_checkpoints_and_resumed(
         ({"checkpoint_every": 2}, ("train", 2, 5)),
         ({"checkpoint_every": 4, "ema_decay": 0.9}, ("train", 3, 6)),
         ({"checkpoint_every": 5, "precision": "bf16"}, ("val", 2, 2)),
+        ({"checkpoint_every": 1, "accumulate": 4}, ("train", 2, 5)),
     ],
 )
 def test_killed_and_resumed_is_bit_for_bit_the_same(
@@ -145,6 +146,20 @@ def test_a_signal_saves_and_stops(tmp_path: Path, whole: Path, where: tuple[str,
     assert (position["epoch"], position["batch"]) == (1, where[2] if where[0] == "train" else 6)
     train(tmp_path, default.settings())
     assert_same_run(whole, tmp_path)
+
+
+def test_a_signal_between_batches_of_one_step_waits_for_the_step(tmp_path: Path) -> None:
+    settings = replace(default.settings(), accumulate=4)
+    train(tmp_path / "whole", settings)
+
+    def stop() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    assert train(tmp_path / "parts", settings, at("train", 2, 2, stop)).signum == signal.SIGTERM
+    position = load_train_state(tmp_path / "parts" / "train_state.pt")["position"]
+    assert (position["batch"], position["step"]) == (4, 3)
+    train(tmp_path / "parts", settings)
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
 
 
 def test_a_second_signal_acts_as_usual(tmp_path: Path) -> None:

@@ -166,6 +166,33 @@ def test_gradients_are_clipped(tmp_path: Path) -> None:
     assert len(norms) == 6 and max(norms) <= 1.001e-3
 
 
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_batches_that_make_one_step_are_one_large_batch(tmp_path: Path, precision: Any) -> None:
+    changes = {"plain": True, "precision": precision, "ema_decay": 0.8, "samples_per_epoch": 24}
+    Trainer(build(**changes, batch_size=12), tmp_path / "large", "cpu").run()
+    Trainer(build(**changes, accumulate=3), tmp_path / "small", "cpu").run()
+    large, small = (load_train_state(tmp_path / name / "train_state.pt") for name in ("large", "small"))
+    assert large["position"]["step"] == small["position"]["step"] == 4
+    for part in (lambda s: s["net"], lambda s: s["ema"]["average"]):
+        torch.testing.assert_close(part(large), part(small), rtol=0, atol=1e-6 if precision == "fp32" else 1e-3)
+    rows = [read_log(tmp_path / name / "log.csv") for name in ("large", "small")]
+    for name in ("train_loss", "val_loss"):
+        one, other = ([float(row[name]) for row in r] for r in rows)
+        assert one == pytest.approx(other, rel=2e-5 if precision == "fp32" else 1e-2)
+
+
+def test_what_is_left_of_an_epoch_is_a_smaller_step(tmp_path: Path) -> None:
+    experiment = build(max_epochs=1, accumulate=4, plain=True)
+    grads: list[float] = []
+    experiment.grad_clip = None
+    experiment.optimizer.register_step_pre_hook(
+        lambda *_: grads.append(float(experiment.net.body[7].bias.grad.abs().sum()))  # type: ignore[index, union-attr]
+    )
+    Trainer(experiment, tmp_path, "cpu").run()
+    assert load_train_state(tmp_path / "train_state.pt")["position"]["step"] == len(grads) == 2  # 4 and 2 batches
+    assert grads[1] > 0.5 * grads[0] > 0  # a mean over its own batches, not over four
+
+
 def test_the_average_of_the_weights_is_validated_and_saved(tmp_path: Path) -> None:
     experiment = build(ema_decay=0.6)
     validated: list[torch.Tensor] = []
@@ -195,8 +222,6 @@ def test_a_loss_that_is_not_finite_names_its_part(
     if waiting > 1:  # as on an accelerator: figures are fetched together, some steps later
         monkeypatch.setattr(trainer_module, "FLUSH_EVERY", waiting)
         monkeypatch.setattr(trainer, "device", Accelerator())
-        monkeypatch.setattr(trainer_module, "autocast", lambda *args: torch.autocast("cpu", enabled=False))
-        monkeypatch.setattr(trainer_module, "to_device", lambda batch, device: (batch, 4))
         monkeypatch.setattr(trainer_module, "validate", lambda *args: {"loss": 1.0})
     with pytest.raises(
         UserError, match=r"distance = nan in epoch 2, batch 4 \(samples 12 to 15.*learning rate"
@@ -305,6 +330,7 @@ def test_tensorboard_gets_every_epoch(tmp_path: Path, tensorboard: None) -> None
         lambda e: {"grad_clip": 0.0},
         lambda e: {"ema_decay": 1.0},
         lambda e: {"checkpoint_every": 0},
+        lambda e: {"accumulate": 0},
         lambda e: {"actor": ToyActor(ToyNet())},
     ],
 )

@@ -80,18 +80,21 @@ class ToyProcessing:
 
 
 class ToyNet(nn.Module):
-    """Finds the centre of the square; batch normalisation and dropout are there to have state to lose."""
+    """Finds the centre of the square; batch normalisation and dropout are there to have state to lose.
 
-    def __init__(self, channels: int = 4) -> None:
+    Without them (``plain``) the losses of two halves of a batch have the batch's loss as their mean.
+    """
+
+    def __init__(self, channels: int = 4, plain: bool = False) -> None:
         super().__init__()
         self.body = nn.Sequential(
             nn.Conv2d(3, channels, 3, stride=2),
-            nn.BatchNorm2d(channels),
+            nn.Identity() if plain else nn.BatchNorm2d(channels),
             nn.ReLU(),
             nn.Conv2d(channels, channels, 3, stride=2),
             nn.ReLU(),
             nn.Flatten(),
-            nn.Dropout(0.1),
+            nn.Dropout(0.0 if plain else 0.1),
             nn.Linear(channels * 25, 2),
         )
 

@@ -34,11 +34,13 @@ class ToySettings:
     channels: int = 4
     precision: Precision = "fp32"
     ema_decay: float | None = None
+    accumulate: int = 1
     checkpoint_every: int | None = None
     validate: bool = True
     broken: int = 0
     crash: int = -1
     poison: int = -1
+    plain: bool = False
     seed: int = 0
     optim: OptimSettings = field(default_factory=OptimSettings)
 
@@ -53,10 +55,10 @@ def build(s: ToySettings) -> Experiment:
     videos = ToyVideos(seed=s.seed, broken=s.broken, crash=s.crash)
     train = TrackingSampler([videos], None, ToyProcessing(), s.samples_per_epoch, max_gap=6, seed=s.seed)
     val = TrackingSampler([ToyVideos(3, s.seed + 1)], None, ToyProcessing(), 10, max_gap=6, seed=s.seed)
-    net = ToyNet(s.channels)
+    net = ToyNet(s.channels, s.plain)
     optimizer = torch.optim.SGD(net.parameters(), lr=s.optim.lr, momentum=s.optim.momentum)
     return Experiment(
-        spec=NetSpec("toy_net", {"channels": s.channels}),
+        spec=NetSpec("toy_net", {"channels": s.channels, **({"plain": True} if s.plain else {})}),
         net=net,
         actor=ToyActor(net, s.poison),
         train_loader=build_loader(train, s.batch_size, s.num_workers),
@@ -67,6 +69,7 @@ def build(s: ToySettings) -> Experiment:
         precision=s.precision,
         grad_clip=s.optim.clip,
         ema_decay=s.ema_decay,
+        accumulate=s.accumulate,
         checkpoint_every=s.checkpoint_every,
         settings=s,
         seed=s.seed,

@@ -1,0 +1,60 @@
+"""One step of the optimizer: forward and backward passes of its batches, clipping, and the averaged weights."""
+
+from __future__ import annotations
+
+import torch
+
+from ltr.admin.runtime import autocast
+from ltr.trainers.ema import EmaWeights
+from ltr.trainers.experiment import Experiment
+from ltr.trainers.validation import to_device
+
+
+class Stepper:
+    """Adds up the gradients of a group of batches and steps once, for ``Experiment.accumulate``.
+
+    The gradient of a group is the mean over its batches, so for losses that are means over samples it is that of
+    one large batch.
+
+    Args:
+        experiment: What is trained; its net is on the device.
+        device: Where the net is.
+        scaler: The loss scaler; it does nothing unless enabled.
+        ema: The averaged weights, or ``None``.
+    """
+
+    def __init__(
+        self, experiment: Experiment, device: torch.device, scaler: torch.amp.GradScaler, ema: EmaWeights | None
+    ) -> None:
+        self.experiment = experiment
+        self.device = device
+        self.scaler = scaler
+        self.ema = ema
+
+    def forward(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, torch.Tensor], int]:
+        """The loss of a batch, its figures, and the number of its samples."""
+        batch, count = to_device(batch, self.device)
+        with autocast(self.device, self.experiment.precision):
+            loss, stats = self.experiment.actor(batch)
+        return loss, stats, count
+
+    def backward(self, loss: torch.Tensor, group: int) -> None:
+        """Adds the gradients of one of a group's batches.
+
+        Args:
+            loss: What ``forward`` returned.
+            group: Batches in the group.
+        """
+        self.scaler.scale(loss / group if group > 1 else loss).backward()
+
+    def step(self) -> None:
+        """Changes the weights by the gradients of the group, and forgets these."""
+        e = self.experiment
+        if e.grad_clip is not None:
+            self.scaler.unscale_(e.optimizer)
+            torch.nn.utils.clip_grad_norm_(e.net.parameters(), e.grad_clip)
+        self.scaler.step(e.optimizer)
+        self.scaler.update()
+        e.optimizer.zero_grad(set_to_none=True)
+        if self.ema is not None:
+            self.ema.update(e.net)
