@@ -101,8 +101,9 @@ def measure_encoder(args: argparse.Namespace, clock: Clock, precision: Precision
     runs: dict[str, Callable[[], Any]] = {}
     macs: dict[str, float] = {}
     for stages in range(4):
-        net = prepared(NetSpec(args.encoder, {"stages": stages}), clock.device, dtype)
-        memory, search = tokens_of(net, clock.device, dtype)
+        net = cast(RFGMNet, build_net(NetSpec(args.encoder, {"stages": stages})))
+        prepare_for_tracking(net.to(clock.device), dtype)
+        memory, search = tokens_of(net, clock.device)
         name = f"{stages} stages"
         runs[name] = functools.partial(net.encode, memory, search)
         macs[name] = encoder_macs(net, memory.shape[1])
@@ -139,17 +140,12 @@ def plain_vit(net: RFGMNet) -> nn.Module:
     return nn.Sequential(vit.blocks, vit.norm).eval().requires_grad_(False)
 
 
-def prepared(spec: NetSpec, device: torch.device, dtype: torch.dtype) -> RFGMNet:
-    """A random net, ready for tracking."""
-    return prepare_for_tracking(cast(RFGMNet, build_net(spec)).to(device), dtype)
-
-
-def tokens_of(net: RFGMNet, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def tokens_of(net: RFGMNet, device: torch.device) -> tuple[Tensor, Tensor]:
     """Embedded noise: a full memory and a search region."""
     count = net.memory_tokens // net.template_tokens
     generator = torch.Generator().manual_seed(0)
-    memory = torch.randn(count, 3, net.template_size, net.template_size, generator=generator).to(device, dtype)
-    search = torch.randn(1, 3, net.search_size, net.search_size, generator=generator).to(device, dtype)
+    memory = torch.randn(count, 3, net.template_size, net.template_size, generator=generator).to(device)
+    search = torch.randn(1, 3, net.search_size, net.search_size, generator=generator).to(device)
     return net.embed_template(memory).flatten(0, 1)[None], net.embed_search(search)
 
 
@@ -184,7 +180,7 @@ class Candidate:
         tracker, net, memory = self.tracker, self.tracker.net, self.tracker.state.memory
         if tracker.params.memory == "one_template":
             return
-        _, search = tokens_of(net, self.clock.device, tracker.dtype)
+        _, search = tokens_of(net, self.clock.device)
         found: list[Tensor] = []
         for _ in range(tracker.params.memory_templates - 1):
             memory.add(tracker._template(frame, BOX), 1.0, search)

@@ -86,7 +86,7 @@ class RFGMNet(nn.Module):
         """
         return self.backbone.encode(memory, search)[0]
 
-    def filter_tokens(self, candidates: Tensor, search: Tensor, keep: int) -> Tensor:
+    def filter_tokens(self, candidates: Tensor, search: Tensor, keep: int, fixed: int = 0) -> Tensor:
         """The token filter of the GR memory (Eq. 3-4).
 
         It is the encoder's own beginning: the blocks before the first relevance block (three with all stages), and the
@@ -96,17 +96,19 @@ class RFGMNet(nn.Module):
         Args:
             candidates: ``(B, K, C)`` tokens.
             search: ``(B, N_x, C)`` tokens of the search region for which they are chosen.
-            keep: how many to keep, 1 .. K.
+            keep: how many to keep, 1 .. K - fixed.
+            fixed: how many of the first candidates stay anyway: the others are rated in their presence.
 
         Returns:
-            ``(B, keep)`` int64 indices of the tokens with the highest scores, ascending.
+            ``(B, keep)`` int64 indices of the tokens with the highest scores, ascending; none of the fixed ones.
 
         Raises:
             ValueError: the net has no relevance blocks, or ``keep`` is out of range.
         """
-        if not 1 <= keep <= candidates.shape[1]:
-            raise ValueError(f"cannot keep {keep} of {candidates.shape[1]} tokens")
-        return best_tokens(self.backbone.rank_candidates(candidates, search), keep)
+        rated = candidates.shape[1] - fixed
+        if fixed < 0 or not 1 <= keep <= rated:
+            raise ValueError(f"cannot keep {keep} of {rated} tokens beside {fixed} that are fixed")
+        return best_tokens(self.backbone.rank_candidates(candidates, search)[:, fixed:], keep) + fixed
 
     def head(self, features: Tensor) -> CenterMaps:
         """``(B, N_x, C)`` encoded search tokens to maps."""

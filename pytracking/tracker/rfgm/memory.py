@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pytracking.tracker.rfgm.params import RFGMParams
 
-FilterTokens = Callable[[Tensor, Tensor, int], Tensor]
+FilterTokens = Callable[[Tensor, Tensor, int, int], Tensor]
 
 
 class Memory:
@@ -91,8 +91,8 @@ class GRMemory(Memory):
     Args:
         first: as for :class:`Memory`.
         capacity: tokens, with the first template's.
-        filter_tokens: ``(candidates (1, K, C), search (1, S, C), keep)`` to the places ``(1, keep)`` of those that
-            are kept.
+        filter_tokens: ``(candidates (1, K, C), search (1, S, C), keep, fixed)`` to the places ``(1, keep)`` of those
+            that are kept beside the first ``fixed`` ones.
         on_next_frame: whether candidates are rated with the search region of the next frame, as in the paper's
             pipeline, or with that in which the new template was found.
     """
@@ -118,12 +118,13 @@ class GRMemory(Memory):
 
     def _take(self, template: Tensor, search: Tensor) -> None:
         self.waiting = None
-        later = torch.cat([self.tokens[:, self.first.shape[1] :], template], dim=1)
-        room = self.capacity - self.first.shape[1]
-        if later.shape[1] > room:
-            places = self.filter_tokens(later, search, room)
-            later = later.gather(1, places[..., None].expand(-1, -1, later.shape[2]))
-        self.tokens = torch.cat([self.first, later], dim=1)
+        tokens = torch.cat([self.tokens, template], dim=1)
+        fixed = self.first.shape[1]
+        if tokens.shape[1] > self.capacity:
+            places = self.filter_tokens(tokens, search, self.capacity - fixed, fixed)
+            kept = tokens.gather(1, places[..., None].expand(-1, -1, tokens.shape[2]))
+            tokens = torch.cat([self.first, kept], dim=1)
+        self.tokens = tokens
 
 
 def new_memory(params: RFGMParams, first: Tensor, filter_tokens: FilterTokens) -> Memory:

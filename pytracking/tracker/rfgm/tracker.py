@@ -40,8 +40,7 @@ class RFGMTracker:
         self.device = torch.device(device)
         net = load_rfgm(params) if net is None else copy.deepcopy(net)  # the caller's net stays as it is
         adjust_net(net, params)
-        self.dtype = DTYPES[params.precision]
-        self.net = prepare_for_tracking(net.to(self.device), self.dtype)
+        self.net = prepare_for_tracking(net.to(self.device), DTYPES[params.precision])
         cells = net.search_size // net.patch_size
         window = hann2d((cells + 2, cells + 2))[1:-1, 1:-1]  # without the zeros on the border
         window = 1 - params.window_influence * (1 - window)
@@ -99,7 +98,7 @@ class RFGMTracker:
         return self.net.embed_template(self._images(crop))
 
     def _images(self, crop: np.ndarray) -> Tensor:
-        return to_tensor([crop], self.device).to(self.dtype)
+        return to_tensor([crop], self.device)
 
     def _decode(self, maps: CenterMaps) -> tuple[list[float] | None, float]:
         """The box ``[cx, cy, w, h]`` in fractions of the region and its score, in one copy to the host."""

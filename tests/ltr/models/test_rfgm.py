@@ -157,6 +157,10 @@ def test_the_filter_ranks_as_the_first_relevance_block_does() -> None:
     for sample in range(2):
         scores = logits[sample].softmax(-1)[:, 0]
         assert set(chosen[sample].tolist()) == set(scores.topk(4).indices.tolist())
+        beside = logits[sample, 3:].softmax(-1)[:, 0].topk(4).indices + 3
+        assert net.filter_tokens(candidates, search, 4, fixed=3)[sample].tolist() == sorted(beside.tolist())
+    with pytest.raises(ValueError, match="cannot keep 7 of 6 tokens beside 3 that are fixed"):
+        net.filter_tokens(candidates, search, 7, fixed=3)
     for keep in (0, 10):
         with pytest.raises(ValueError, match=f"cannot keep {keep} of 9 tokens"):
             net.filter_tokens(candidates, search, keep)

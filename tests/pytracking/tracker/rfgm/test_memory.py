@@ -31,7 +31,7 @@ def of_templates(*templates: int) -> list[int]:
     return [10 * number + place for number in templates for place in range(N)]
 
 
-def refuse(candidates: Tensor, search: Tensor, keep: int) -> Tensor:
+def refuse(candidates: Tensor, search: Tensor, keep: int, fixed: int) -> Tensor:
     raise AssertionError("nothing is to be filtered")
 
 
@@ -72,18 +72,18 @@ def test_the_memory_is_filled_before_it_is_filtered() -> None:
 
 @pytest.mark.parametrize("on_next_frame", [True, False])
 def test_a_full_memory_keeps_what_the_filter_chooses(on_next_frame: bool) -> None:
-    asked: list[tuple[list[int], int, int]] = []
+    asked: list[tuple[list[int], int, int, int]] = []
 
-    def choose(candidates: Tensor, search: Tensor, keep: int) -> Tensor:
-        asked.append(([int(value) for value in candidates[0, :, 0]], search.shape[1], keep))
-        return torch.arange(1, candidates.shape[1])[:keep][None]
+    def choose(candidates: Tensor, search: Tensor, keep: int, fixed: int) -> Tensor:
+        asked.append(([int(value) for value in candidates[0, :, 0]], search.shape[1], keep, fixed))
+        return torch.arange(fixed + 1, candidates.shape[1])[:keep][None]
 
     memory = GRMemory(template(0), 3 * N, choose, on_next_frame)
     found_in, next_frame = torch.zeros(1, 5, C), torch.zeros(1, 7, C)
     for number in (1, 2, 3):
         memory.add(template(number), 0.5, found_in)
         tokens = [int(value) for value in memory.read(next_frame)[0, :, 0]]
-    assert asked == [(of_templates(1, 2, 3), 7 if on_next_frame else 5, 2 * N)]
+    assert asked == [(of_templates(0, 1, 2, 3), 7 if on_next_frame else 5, 2 * N, N)]
     assert tokens == of_templates(0) + of_templates(1, 2, 3)[1 : 2 * N + 1]
     assert len(memory) == 3 * N
 
@@ -101,8 +101,9 @@ def test_reading_gives_the_same_tensor_until_something_is_added() -> None:
 def test_no_memory_outgrows_its_size(kind: Any, templates: int) -> None:
     generator = torch.Generator().manual_seed(templates)
 
-    def choose(candidates: Tensor, search: Tensor, keep: int) -> Tensor:
-        return torch.randperm(candidates.shape[1], generator=generator)[:keep].sort().values[None]
+    def choose(candidates: Tensor, search: Tensor, keep: int, fixed: int) -> Tensor:
+        rated = candidates.shape[1] - fixed
+        return fixed + torch.randperm(rated, generator=generator)[:keep].sort().values[None]
 
     memory = new_memory(RFGMParams(memory=kind, memory_templates=templates), template(0), choose)
     sizes = []
