@@ -13,7 +13,14 @@ from torch import Tensor, nn
 
 from ltr.models.backbone.positions import sine_positions
 from ltr.models.layers.packed import pack_linear
-from ltr.models.relevance.attention import Attention, attend, masked_attention, mean_weights
+from ltr.models.relevance.attention import (
+    Attention,
+    apply_weights,
+    attend,
+    attention_weights,
+    fused_is_best,
+    mean_weights,
+)
 from ltr.models.relevance.rank import TokenRank, best_tokens, keep_count, sample_keep
 
 _MAE_POSITIONS = 1 + 14 * 14  # a class token and the patches of 224 x 224 pixels
@@ -42,7 +49,7 @@ class Block(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """``(B, N, C)`` tokens, all of which see each other."""
-        return self._finish(tokens, attend(*self._split(tokens)))
+        return self._finish(tokens, self.attn.join(attend(*self._split(tokens))))
 
     def keep_best(self, tokens: Tensor, memory: int, keep: int) -> tuple[Tensor, Tensor]:
         """Relevance attention at inference: drops memory tokens before the attention's output (Eq. 8-9, 14).
@@ -56,11 +63,21 @@ class Block(nn.Module):
             ``(B, keep + N - M, C)`` tokens, and ``(B, keep)`` which of the memory's are left, ascending.
         """
         projected = self.attn.qkv(self.norm1(tokens))
-        q, k, _ = self.attn.split(projected)
-        kept = best_tokens(self._logits(mean_weights(q, k, memory)), keep)
+        q, k, v = self.attn.split(projected)
+        weights = None if fused_is_best(q) else attention_weights(q, k)
+        if weights is None:
+            means = mean_weights(q, k, memory)
+        else:
+            means = weights[:, :, memory:, :memory].mean(2, dtype=torch.float32).transpose(1, 2)
+        kept = best_tokens(self._logits(means), keep)
         search = torch.arange(memory, tokens.shape[1], device=tokens.device).expand(len(tokens), -1)
         index = torch.cat([kept, search], 1)
-        return self._finish(_rows(tokens, index), attend(*self.attn.split(_rows(projected, index)))), kept
+        if weights is None:
+            joined = self.attn.join(attend(*self.attn.split(_rows(projected, index))))
+        else:
+            visible = means.new_zeros(means.shape[:2]).scatter(1, kept, 1.0)
+            joined = _rows(self.attn.join(apply_weights(weights, v, visible, True)), index)
+        return self._finish(_rows(tokens, index), joined), kept
 
     def rank_memory(self, tokens: Tensor, memory: int) -> Tensor:
         """``(B, N, C)`` tokens to the logits ``(B, M, 2)`` of keeping and dropping the first M of them (Eq. 10-11)."""
@@ -74,7 +91,7 @@ class Block(nn.Module):
             tokens: ``(B, N, C)``, the memory's first.
             visible: ``(B, M)`` what earlier blocks have left, 1 or 0; None for all.
             memory: M.
-            renormalise: see `masked_weights`.
+            renormalise: see `apply_weights`.
 
         Returns:
             ``(B, N, C)`` tokens, and ``(B, M)`` what is left behind this block, with gradients.
@@ -84,8 +101,9 @@ class Block(nn.Module):
             chosen = sample_keep(self._logits(mean_weights(q, k, memory, visible, renormalise)))
             visible = chosen if visible is None else visible * chosen
         if visible is None:
-            return self._finish(tokens, attend(q, k, v)), tokens.new_ones(len(tokens), memory)
-        return self._finish(tokens, masked_attention(q, k, v, visible, renormalise)), visible
+            return self._finish(tokens, self.attn.join(attend(q, k, v))), tokens.new_ones(len(tokens), memory)
+        attended = apply_weights(attention_weights(q, k), v, visible, renormalise)
+        return self._finish(tokens, self.attn.join(attended)), visible
 
     def _split(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return self.attn.split(self.attn.qkv(self.norm1(tokens)))
@@ -93,10 +111,10 @@ class Block(nn.Module):
     def _logits(self, weights: Tensor) -> Tensor:
         if self.rank is None:
             raise ValueError("this block ranks no tokens")
-        return self.rank(weights.to(self.rank.fc1.weight.dtype))
+        return self.rank(weights)
 
-    def _finish(self, tokens: Tensor, attended: Tensor) -> Tensor:
-        tokens = tokens + self.drop_path(self.attn.merge(attended))
+    def _finish(self, tokens: Tensor, joined: Tensor) -> Tensor:
+        tokens = tokens + self.drop_path(self.attn.proj(joined))
         return tokens + self.drop_path(self.mlp(self.norm2(tokens)))
 
 
@@ -231,7 +249,7 @@ class RelevanceViT(nn.Module):
         for number in range(len(self.blocks)):
             block = self._block(number)
             if block.rank is not None:
-                block.rank.float()
+                block.rank.pack(rows)
             for parent, name in ((block.attn, "qkv"), (block.attn, "proj"), (block.mlp, "fc2")):
                 pack_linear(parent, name, rows)
             if pack_linear(block.mlp, "fc1", rows, gelu=True):

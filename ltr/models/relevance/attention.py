@@ -1,4 +1,4 @@
-"""Attention with and without its weights: fused, masked (Eq. 13), and the mean weights that rank tokens (Eq. 10)."""
+"""Attention with and without its weights, masked (Eq. 13), and the mean weights that rank tokens (Eq. 10)."""
 
 from __future__ import annotations
 
@@ -26,17 +26,25 @@ class Attention(nn.Module):
         q, k, v = projected.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         return q, k, v
 
-    def merge(self, values: Tensor) -> Tensor:
-        """``(B, heads, N, C / heads)`` attended values to ``(B, N, C)`` tokens."""
-        return self.proj(values.transpose(1, 2).flatten(2))
+    @staticmethod
+    def join(values: Tensor) -> Tensor:
+        """``(B, heads, N, C / heads)`` attended values to ``(B, N, C)``, what ``proj`` takes."""
+        return values.transpose(1, 2).flatten(2)
+
+
+def fused_is_best(q: Tensor) -> bool:
+    """Whether PyTorch's fused kernel is; in bfloat16 on a CPU two products and a softmax take half its time."""
+    return not (q.dtype == torch.bfloat16 and q.device.type == "cpu")
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Attention whose weights nobody asks for; ``(B, heads, N, d)`` each, and the result."""
-    if q.dtype == torch.bfloat16 and q.device.type == "cpu":
-        # PyTorch's fused kernel takes twice as long there as two products and a softmax.
-        return _logits(q, k).softmax(-1) @ v
-    return F.scaled_dot_product_attention(q, k, v)
+    return F.scaled_dot_product_attention(q, k, v) if fused_is_best(q) else attention_weights(q, k) @ v
+
+
+def attention_weights(q: Tensor, k: Tensor) -> Tensor:
+    """``(B, heads, Q, d)`` queries and ``(B, heads, N, d)`` keys to weights ``(B, heads, Q, N)``, summing to 1."""
+    return _logits(q, k).softmax(-1)
 
 
 def mean_weights(q: Tensor, k: Tensor, memory: int, visible: Tensor | None = None, renormalise: bool = True) -> Tensor:
@@ -50,42 +58,56 @@ def mean_weights(q: Tensor, k: Tensor, memory: int, visible: Tensor | None = Non
         k: ``(B, heads, N, d)``.
         memory: M, number of memory tokens.
         visible: ``(B, M)`` 1 for tokens that can be seen, 0 for others; None for all of them.
-        renormalise: see :func:`masked_weights`.
+        renormalise: see :func:`apply_weights`.
 
     Returns:
         ``(B, M, heads)`` in [0, 1].
     """
-    weights = _softmax_weights(q[:, :, memory:], k)
-    if visible is not None:
-        weights = masked_weights(weights, visible, renormalise)
-    return weights[..., :memory].mean(2).transpose(1, 2)
+    # On a CPU one head at a time, which stays in the cache.
+    at_once = 1 if q.device.type == "cpu" else q.shape[1]
+    means = []
+    for queries, keys in zip(q[:, :, memory:].split(at_once, 1), k.split(at_once, 1), strict=True):
+        logits = _logits(queries, keys)
+        weights = logits.softmax(-1, dtype=torch.promote_types(logits.dtype, torch.float32))
+        if visible is not None:
+            weights = _masked_weights(weights, visible, renormalise)
+        means.append(weights[..., :memory].mean(2))
+    return torch.cat(means, 1).transpose(1, 2)
 
 
-def masked_weights(weights: Tensor, visible: Tensor, renormalise: bool) -> Tensor:
-    """Attention weights without the memory tokens that were discarded (Eq. 13).
+def apply_weights(weights: Tensor, v: Tensor, visible: Tensor, renormalise: bool) -> Tensor:
+    """Attention in which discarded memory tokens are invisible to all queries (Eq. 13).
 
     Args:
         weights: ``(B, heads, Q, N)`` after the softmax, columns of the memory first.
-        visible: ``(B, M)``, 1 or 0; gradients flow into it.
+        v: ``(B, heads, N, d)``.
+        visible: ``(B, M)`` 1 for memory tokens that can be seen, 0 for others; gradients flow into it.
         renormalise: bring the rows' sums back to 1, which is what dropping the tokens does; otherwise as printed.
+
+    Returns:
+        ``(B, heads, Q, d)``.
     """
-    memory = visible.shape[1]
-    columns = F.pad(visible.to(weights.dtype), (0, weights.shape[-1] - memory), value=1.0)[:, None, None]
-    weights = weights * columns
+    # Masking the values instead of the weights is the same for the sum, and a much smaller product.
+    seen = _columns(visible, weights)[..., None]
+    weights, values = weights.to(v.dtype), v * seen.to(v.dtype)
     if not renormalise:
-        return weights
-    # Search keys are never masked; a sum of zero is what rounding leaves where they get next to nothing.
-    return weights / weights.sum(-1, keepdim=True).clamp_min(torch.finfo(weights.dtype).tiny)
+        return weights @ values
+    return weights @ values / _not_zero(weights @ seen.to(v.dtype))
 
 
-def masked_attention(q: Tensor, k: Tensor, v: Tensor, visible: Tensor, renormalise: bool) -> Tensor:
-    """Attention in which discarded memory tokens are invisible to all queries; shapes as in :func:`mean_weights`."""
-    return masked_weights(_softmax_weights(q, k), visible, renormalise).to(v.dtype) @ v
+def _masked_weights(weights: Tensor, visible: Tensor, renormalise: bool) -> Tensor:
+    weights = weights * _columns(visible, weights)[..., None, :]
+    return weights / _not_zero(weights.sum(-1, keepdim=True)) if renormalise else weights
 
 
-def _softmax_weights(q: Tensor, k: Tensor) -> Tensor:
-    logits = _logits(q, k)
-    return logits.softmax(-1, dtype=torch.promote_types(logits.dtype, torch.float32))
+def _columns(visible: Tensor, weights: Tensor) -> Tensor:
+    """``(B, M)`` to ``(B, 1, N)``: search tokens are always visible."""
+    return F.pad(visible.to(weights.dtype), (0, weights.shape[-1] - visible.shape[1]), value=1.0)[:, None]
+
+
+def _not_zero(sums: Tensor) -> Tensor:
+    # A row whose search keys get next to nothing can be rounded to zero where its memory is hidden.
+    return sums.clamp_min(torch.finfo(sums.dtype).tiny)
 
 
 def _logits(q: Tensor, k: Tensor) -> Tensor:

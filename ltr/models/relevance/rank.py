@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+
+from ltr.models.layers.packed import pack_linear
 
 
 class TokenRank(nn.Module):
@@ -20,6 +21,7 @@ class TokenRank(nn.Module):
     def __init__(self, heads: int, hidden: tuple[int, int]) -> None:
         super().__init__()
         self.fc1 = nn.Linear(heads, hidden[0])
+        self.act: nn.Module = nn.GELU()
         self.fc2 = nn.Linear(hidden[0], hidden[1])
         self.fc3 = nn.Linear(hidden[1], 2)
 
@@ -32,7 +34,14 @@ class TokenRank(nn.Module):
         Returns:
             ``(B, M, 2)``; their softmax is the paper's pi, column 0 is "keep".
         """
-        return self.fc3(F.gelu(self.fc2(F.gelu(self.fc1(mean_weights)))))
+        weights = mean_weights.to(self.fc3.weight.dtype)
+        return self.fc3(self.act(self.fc2(self.act(self.fc1(weights)))))
+
+    def pack(self, rows: int) -> None:
+        """Brings the layers into float32, in which alone close scores differ, and lays them out for inference."""
+        self.float()
+        if pack_linear(self, "fc1", rows, gelu=True) and pack_linear(self, "fc2", rows, gelu=True):
+            self.act = nn.Identity()
 
 
 def sample_keep(logits: Tensor, temperature: float = 1.0) -> Tensor:

@@ -15,7 +15,7 @@ from ltr.models.backbone import vit
 from ltr.models.backbone.positions import resample_positions, sine_positions
 from ltr.models.backbone.stems import patch_stem
 from ltr.models.backbone.vit import Block, RelevanceViT
-from ltr.models.relevance.attention import masked_weights, mean_weights
+from ltr.models.relevance.attention import apply_weights, mean_weights
 from ltr.models.relevance.rank import best_tokens
 
 GOLDENS = np.load(Path(__file__).parents[3] / "goldens" / "rfgm" / "net.npz")
@@ -124,6 +124,30 @@ def test_masking_is_dropping_when_the_same_tokens_are_kept(renormalise: bool) ->
 
 
 @torch.no_grad()
+def test_dropping_by_weights_is_dropping_by_rows() -> None:
+    net, tokens = small().eval(), torch.randn(2, 36, 32)
+    expected, wanted = net._block(1).keep_best(tokens, 20, 12)
+    with mock.patch.object(vit, "fused_is_best", return_value=False):  # as in bfloat16
+        found, kept = net._block(1).keep_best(tokens, 20, 12)
+    assert torch.equal(kept, wanted)
+    torch.testing.assert_close(found, expected, atol=2e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_bfloat16_ranks_as_float32_does() -> None:
+    net, half = small().eval(), small().eval().bfloat16()
+    half._block(1).rank.float()
+    tokens = torch.randn(2, 36, 32).bfloat16()
+    everything, _ = half._block(1).keep_best(tokens, 20, 20)
+    expected, _ = net._block(1).keep_best(tokens.float(), 20, 20)
+    assert everything.dtype == torch.bfloat16
+    assert (everything.float() - expected).norm() < 0.05 * expected.norm()
+    _, kept = half._block(1).keep_best(tokens, 20, 10)
+    _, wanted = net._block(1).keep_best(tokens.float(), 20, 10)
+    assert (kept[:, :, None] == wanted[:, None]).any(2).sum() >= 18  # of 20; some scores are nearly the same
+
+
+@torch.no_grad()
 def test_each_sample_keeps_its_own_tokens() -> None:
     net = small().eval()
     memory, search = torch.randn(3, 20, 32), torch.randn(3, 16, 32)
@@ -169,10 +193,21 @@ def test_a_token_once_discarded_is_not_seen_again() -> None:
 
 
 def test_gradients_reach_the_scorers_through_tokens_that_were_dropped() -> None:
-    weights = torch.rand(1, 2, 3, 5).softmax(-1)
+    weights, values = torch.rand(1, 2, 3, 5).softmax(-1), torch.zeros(1, 2, 5, 4)
+    values[:, :, -1] = 1.0  # what the last search token says; memory that is seen takes from it
     visible = torch.tensor([[1.0, 0.0, 1.0]], requires_grad=True)
-    masked_weights(weights, visible, True)[..., -1].sum().backward()
+    apply_weights(weights, values, visible, True).sum().backward()
     assert visible.grad is not None and (visible.grad[0] < 0).all()
+
+
+def test_masked_values_are_masked_weights() -> None:
+    weights, values = torch.rand(2, 3, 4, 7).softmax(-1), torch.randn(2, 3, 7, 5)
+    visible = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
+    masked = weights * torch.cat([visible, torch.ones(2, 4)], 1)[:, None, None]
+    torch.testing.assert_close(apply_weights(weights, values, visible, False), masked @ values)
+    torch.testing.assert_close(
+        apply_weights(weights, values, visible, True), masked / masked.sum(-1, keepdim=True) @ values
+    )
 
 
 def test_stochastic_depth_grows_to_the_last_block() -> None:
