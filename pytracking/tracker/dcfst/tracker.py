@@ -124,7 +124,8 @@ class DCFSTTracker:
         view = self._look(image)
         scores = state.model.score(view.features)
         finding = self._read(scores, view)
-        found = finding.score >= params.target_not_found_threshold
+        is_number = math.isfinite(finding.score)  # half precision can overflow
+        found = is_number and finding.score >= params.target_not_found_threshold
         is_hard = False
         if found:
             self._take_box(finding, view)
@@ -134,7 +135,7 @@ class DCFSTTracker:
             state.model.train()
         out: TrackerOutput = {
             "target_bbox": output_box(state.target, state.image_sz_hw, params.output_box, params.integer_boxes),
-            "score": finding.score,
+            "score": finding.score if is_number else 0.0,
             "object_presence_score": min(max(finding.score, 0.0), 1.0) if found else 0.0,
         }
         if params.debug:

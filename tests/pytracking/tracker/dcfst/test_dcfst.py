@@ -204,6 +204,17 @@ def test_hard_negatives(
     assert tracker.state.model.initial_weight == pytest.approx(0.75 if is_hard else 0.875)
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_scores_that_are_not_finite_are_no_target(
+    small_net: DCFSTNet, monkeypatch: pytest.MonkeyPatch, value: float
+) -> None:
+    tracker = begun(small_net)
+    monkeypatch.setattr(tracker.state.model, "score", lambda features: torch.full((len(features),), value))
+    out = tracker.track(moving_target(1)[0][0])
+    assert out["target_bbox"] == BOX and out["score"] == 0.0 and out["object_presence_score"] == 0.0
+    assert tracker.state.model.initial_weight == 1.0
+
+
 def test_what_is_not_finite_is_not_learned(small_net: DCFSTNet) -> None:
     tracker = begun(small_net)
     features = torch.full((len(tracker.labels), 32), math.nan)
