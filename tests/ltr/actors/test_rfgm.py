@@ -10,7 +10,8 @@ import torch
 from ltr.actors.rfgm import RFGMActor, RFGMLoss
 from ltr.losses.center import centre_focal_loss, generalized_iou
 from ltr.losses.keep_ratio import keep_ratio_loss
-from ltr.models.tracking.rfgm import RFGMNet, rfgm_t_small
+from ltr.models.head.center import CenterMaps
+from ltr.models.tracking.rfgm import RFGMNet, RFGMOutput, rfgm_t_small
 from ltr.ops.boxes import cxcywh_to_xywh, xywh_to_xyxy
 from ltr.ops.heatmaps import centre_heatmap
 
@@ -72,7 +73,36 @@ def test_box_at_the_target_does_not_depend_on_the_scores() -> None:
     torch.testing.assert_close(after["target"]["l1"], before["target"]["l1"])
 
 
-@pytest.mark.parametrize("box_at", ["peak", "target"])
+def test_cells_around_the_target_are_decoded_as_the_head_is() -> None:
+    """Where nine cells all give the true box, their losses are zero; one that gives another one counts by a ninth."""
+    net, batch = net_of(), batch_of()
+    truth = batch["search_box"].flatten(0, 1)
+    rows, columns = torch.meshgrid(torch.arange(6), torch.arange(6), indexing="ij")
+    offset = truth[:, :2, None, None] * 6 - torch.stack([columns, rows])
+    size = truth[:, 2:, None, None].expand(-1, -1, 6, 6).clone()
+    maps = CenterMaps(torch.full((4, 1, 6, 6), 0.1), size, offset)
+    actor = RFGMActor(net, RFGMLoss(box_at="around"))
+    net.forward = lambda templates, search: RFGMOutput(maps, truth, [])  # type: ignore[method-assign]
+    assert actor(batch)[1]["giou"].abs() < 1e-5
+    assert actor(batch)[1]["l1"].abs() < 1e-5
+    row, column = (truth[0, [1, 0]] * 6).round().long().tolist()
+    size[0, :, row - 1, column + 1] *= 2
+    one = actor(batch)[1]["l1"].item()
+    assert one == pytest.approx(5 * truth[0, 2:].mean().item() / 2 / 36, rel=1e-4)
+    size[0, :, row - 2, column + 1] *= 2  # two cells away
+    assert actor(batch)[1]["l1"].item() == pytest.approx(one)
+
+
+def test_targets_at_the_very_edge_have_a_finite_loss() -> None:
+    batch = batch_of()
+    batch["search_box"] = torch.tensor([1.0, 0.5, 0.2, 0.2]).expand(2, 2, 4)
+    for box_at in ("target", "around"):
+        loss, parts = RFGMActor(net_of(), RFGMLoss(box_at=box_at))(batch)
+        assert torch.isfinite(loss)
+        assert parts["giou"] == 0
+
+
+@pytest.mark.parametrize("box_at", ["peak", "target", "around"])
 def test_every_weight_learns(box_at: str) -> None:
     net = net_of()
     actor = RFGMActor(net, RFGMLoss(box_at=box_at))
