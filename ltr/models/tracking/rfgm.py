@@ -202,7 +202,8 @@ def rfgm_b256(
         head_channels: of the first convolutions of the head.
         stem: ``patch``, or ``resnet`` for a ResNet-18 of half the width up to ``layer3``.
     """
-    _check(stages, memory_tokens, keep_ratios, template_size, search_size, drop_path, width, depth, heads, stem)
+    counts = {"memory_tokens": memory_tokens, "width": width, "depth": depth, "heads": heads}
+    _check({**counts, "head_channels": head_channels}, stages, keep_ratios, template_size, search_size, drop_path, stem)
     places = [depth * quarter // 4 for quarter in (1, 2, 3)][3 - stages :]
     backbone = RelevanceViT(
         width, depth, heads, template_size // STRIDE, search_size // STRIDE,
@@ -253,21 +254,28 @@ def rfgm_ostrack256(drop_path: float = 0.1) -> RFGMNet:
 
 
 def _check(
-    stages: int, memory_tokens: int, keep_ratios: Sequence[float] | None, template_size: int, search_size: int,
-    drop_path: float, width: int, depth: int, heads: int, stem: str,
+    counts: dict[str, int], stages: int, keep_ratios: Sequence[float] | None, template_size: int, search_size: int,
+    drop_path: float, stem: str,
 ) -> None:  # fmt: skip
-    if stages not in range(4) or depth < (4 if stages else 1):
-        raise ValueError(f"stages must be 0 .. 3, and with stages at least 4 blocks; not {stages} in {depth} blocks")
-    if keep_ratios is not None and (len(keep_ratios) != stages or not all(0 < ratio <= 1 for ratio in keep_ratios)):
+    for name, count in counts.items():
+        if not isinstance(count, int) or count < 1:
+            raise ValueError(f"{name} must be a positive integer, not {count!r}")
+    if stages not in range(4) or counts["depth"] < (4 if stages else 1):
+        raise ValueError(
+            f"stages must be 0 .. 3, and with stages at least 4 blocks; not {stages} in {counts['depth']} blocks"
+        )
+    if keep_ratios is not None and (
+        len(keep_ratios) != stages or not all(isinstance(one, int | float) and 0 < one <= 1 for one in keep_ratios)
+    ):
         raise ValueError(f"keep_ratios must be {stages} numbers in (0, 1], one per stage; not {list(keep_ratios)}")
     for name, size in (("template_size", template_size), ("search_size", search_size)):
-        if size < STRIDE or size % STRIDE:
-            raise ValueError(f"{name} must be a positive multiple of {STRIDE}, not {size}")
-    template_tokens = (template_size // STRIDE) ** 2
+        if not isinstance(size, int) or size < STRIDE or size % STRIDE:
+            raise ValueError(f"{name} must be a positive multiple of {STRIDE}, not {size!r}")
+    template_tokens, memory_tokens = (template_size // STRIDE) ** 2, counts["memory_tokens"]
     if memory_tokens < template_tokens:
         raise ValueError(f"memory_tokens must be at least the {template_tokens} of one template, not {memory_tokens}")
-    if heads < 1 or width < 4 or width % heads or width % 4:
-        raise ValueError(f"width must be a multiple of 4 and of the {heads} heads, not {width}")
+    if counts["width"] % counts["heads"] or counts["width"] % 4:
+        raise ValueError(f"width must be a multiple of 4 and of the {counts['heads']} heads, not {counts['width']}")
     if not 0 <= drop_path < 1:
         raise ValueError(f"drop_path must be in [0, 1), not {drop_path}")
     if stem not in ("patch", "resnet"):
