@@ -28,7 +28,7 @@ from ltr.trainers.settings_registry import find_module, list_settings
 from ltr.trainers.trainer import Trainer
 
 SETTINGS = list_settings(find_module("rfgm"))
-PAPER = [name for name in SETTINGS if name not in ("rfgm_t_small", "rfgm_tiny")]
+PAPER = [name for name in SETTINGS if name not in ("rfgm_t_small", "rfgm_t_small_stage2", "rfgm_tiny")]
 TINY_NET = {"template_size": 32, "search_size": 64, "width": 16, "heads": 2, "head_channels": 8}
 
 
