@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,12 @@ from ltr.admin.overrides import apply_overrides, parse_assignments
 from ltr.admin.paths import workspace_dir
 
 if TYPE_CHECKING:
+    import torch
+
+    from ltr.trainers.experiment import Experiment
+    from ltr.trainers.processes import Processes
     from ltr.trainers.progress import Progress
+    from ltr.trainers.trainer import TrainResult
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +37,8 @@ def make_parser() -> argparse.ArgumentParser:
         prog="ltr-train",
         description="Train a tracker's net. Files go to <workspace>/<module>/<setting>/; a run that was "
         "interrupted goes on where it stopped.",
-        epilog="example: ltr-train edcf edcf_tiny --set optim.lr=0.005 --device cuda --workers 8",
+        epilog="example: ltr-train edcf edcf_tiny --set optim.lr=0.005 --device cuda --workers 8; on two GPUs: "
+        "torchrun --nproc-per-node 2 --no-python ltr-train edcf edcf",
     )
     parser.add_argument("module", nargs="?", help="package of settings, or its dotted name (see --list)")
     parser.add_argument("setting", nargs="?", help="one of its settings")
@@ -81,19 +87,29 @@ def _count(text: str) -> int:
 
 
 def _train(args: argparse.Namespace) -> int:
+    if args.module is None or args.setting is None:
+        raise UsageError("a module and a setting are needed: see --list, and --help for an example")
+    if int(os.environ.get("WORLD_SIZE") or 1) > 1:  # torch's own warnings are C++ traces, from every process
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     from ltr.admin.runtime import set_threads
+    from ltr.trainers.processes import joined
+
+    if args.threads:
+        set_threads(args.threads)
+    with joined(args.device) as (processes, device):
+        if not processes.is_main:  # what only they have to say is about their data
+            logging.getLogger("ltr").setLevel(logging.ERROR)
+            logging.getLogger("ltr.data").setLevel(logging.WARNING)
+        return _train_in(args, processes, device)
+
+
+def _train_in(args: argparse.Namespace, processes: Processes, device: torch.device) -> int:
     from ltr.admin.seeding import seeded
     from ltr.trainers.settings_registry import load_setting
     from ltr.trainers.trainer import Trainer
 
-    if int(os.environ.get("WORLD_SIZE") or 1) > 1:  # set by torchrun; the processes would overwrite each other's files
-        raise UsageError("training with several processes is not supported yet: use torchrun --nproc-per-node 1")
-    if args.module is None or args.setting is None:
-        raise UsageError("a module and a setting are needed: see --list, and --help for an example")
     setting = load_setting(args.module, args.setting)
     settings = _settings(setting.settings(), args)
-    if args.threads:
-        set_threads(args.threads)
     with seeded(getattr(settings, "seed", 0)):  # the net's random start
         experiment = setting.build(settings)
     if args.workers is not None:
@@ -101,19 +117,25 @@ def _train(args: argparse.Namespace) -> int:
     if args.accumulate:
         experiment.accumulate = args.accumulate
     folder = (args.workspace or workspace_dir()) / args.module / args.setting
-    with ProgressBar() as bar:
-        result = Trainer(experiment, folder, args.device, args.resume, bar.show).run()
+    with ProgressBar() if processes.is_main else nullcontext() as bar:
+        show = bar.show if bar is not None else None
+        result = Trainer(experiment, folder, device, args.resume, show, processes).run()
+    if processes.is_main:
+        _tell(result, experiment, folder)
+    return 0 if result.signum is None else 128 + result.signum
+
+
+def _tell(result: TrainResult, experiment: Experiment, folder: Path) -> None:
     if result.signum is not None:
         log.warning(
             "stopped in epoch %d of %d; the same command goes on from here",
             result.epochs + 1,
             experiment.max_epochs,
         )
-        return 128 + result.signum
+        return
     log.info("trained %d epochs; models in %s", result.epochs, folder)
     if result.best is not None:
         log.info("best %s %.4g in epoch %d", experiment.best_figure, result.best, result.best_epoch)
-    return 0
 
 
 def _settings(settings: Any, args: argparse.Namespace) -> Any:

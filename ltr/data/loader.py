@@ -52,19 +52,26 @@ class _Guarded(Dataset[Any]):
 
 
 class _EpochIndices(Sampler[int]):
-    """Yields ``epoch * length + i``: workers that live on learn of the epoch by the index alone."""
+    """Yields ``epoch * length + i``: workers that live on learn of the epoch by the index alone.
 
-    def __init__(self, length: int) -> None:
+    Of ``world`` batches in a row each process takes the one of its ``rank``.
+    """
+
+    def __init__(self, length: int, batch_size: int) -> None:
         self.length = length
+        self.batch_size = batch_size
         self.epoch = 0
         self.first = 0
+        self.rank, self.world = 0, 1
+        self.end = length
 
     def __iter__(self) -> Iterator[int]:
         start = self.epoch * self.length
-        return iter(range(start + self.first, start + self.length))
+        for first in range(self.first + self.rank * self.batch_size, self.end, self.world * self.batch_size):
+            yield from range(start + first, start + min(first + self.batch_size, self.end))
 
     def __len__(self) -> int:
-        return self.length - self.first
+        return sum(1 for _ in self)
 
 
 class TrackingLoader:
@@ -95,7 +102,7 @@ class TrackingLoader:
         self.samples = samples
         self.batch_size = batch_size
         self.drop_last = drop_last
-        self._indices = _EpochIndices(length)
+        self._indices = _EpochIndices(length, batch_size)
         self._num_workers = num_workers
         self._loader: DataLoader[Any] | None = None
 
@@ -114,11 +121,36 @@ class TrackingLoader:
     def set_epoch(self, epoch: int, first_batch: int = 0) -> None:
         """Chooses the epoch of the next pass, and the batch it starts at (after an interruption)."""
         self._indices.epoch = epoch
-        self._indices.first = min(first_batch * self.batch_size, self._indices.length)
+        self._indices.first = min(first_batch * self.batch_size * self._indices.world, self._indices.length)
+
+    def share(self, rank: int, world: int, even: bool) -> None:
+        """Divides the epoch among processes: each has batches of ``batch_size``, ``world`` of them are one step.
+
+        So the samples of a step are those of one process with a batch ``world`` times as large.
+
+        Args:
+            rank: This process, from 0.
+            world: The number of processes.
+            even: All have the same number of whole batches, as training needs it; what is left of the epoch is left
+                out. Otherwise the last processes may have a batch less than the first.
+
+        Raises:
+            UserError: An epoch is shorter than one such step.
+        """
+        self.close()
+        indices, step = self._indices, self.batch_size * world
+        indices.rank, indices.world = rank, world
+        if even or self.drop_last:
+            indices.end = indices.length // step * step
+        if indices.end == 0:
+            raise UserError(
+                f"an epoch of {indices.length} samples holds no batch of {self.batch_size} for each of {world} "
+                "processes: raise samples_per_epoch, or lower batch_size or the number of processes"
+            )
 
     def __len__(self) -> int:
-        """Batches in a whole epoch."""
-        whole, rest = divmod(self._indices.length, self.batch_size)
+        """Batches in a whole epoch; with several processes, of the first one."""
+        whole, rest = divmod(self._indices.end, self.batch_size * self._indices.world)
         return whole + (1 if rest and not self.drop_last else 0)
 
     def __iter__(self) -> Iterator[Batch]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -37,9 +39,14 @@ class StatMeter:
 
     Figures wait as tensors on their device until ``flush`` fetches all of them at once: one wait for many
     steps. The sums are Python floats, so an interrupted epoch adds up to the same bits.
+
+    Args:
+        gather: Exchanges a value for those of all processes of the training, in their order: then the averages are
+            over the samples of all, and the same in all.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, gather: Callable[[Any], list[Any]] = lambda value: [value]) -> None:
+        self._gather = gather
         self._sums: dict[str, tuple[float, int]] = {}
         self._pending: list[tuple[int, int, dict[str, torch.Tensor]]] = []
         self.last: dict[str, float] = {}
@@ -63,23 +70,25 @@ class StatMeter:
         return len(self._pending)
 
     def flush(self) -> None:
-        """Fetches the waiting figures.
+        """Fetches the waiting figures; all processes must call it after the same step.
 
         Raises:
             NonFiniteLoss: For the first step whose loss is not finite; steps before it are counted.
         """
         pending, self._pending = self._pending, []
-        if not pending:
-            return
-        flat = torch.stack([v.reshape(()).float() for _, _, figures in pending for v in figures.values()])
-        values = iter(flat.cpu().tolist())
-        for step, num_samples, figures in pending:
-            self.last = {name: next(values) for name in figures}
-            if not math.isfinite(self.last["loss"]):
-                raise NonFiniteLoss(step, self.last)
-            for name, value in self.last.items():
-                total, count = self._sums.get(name, (0.0, 0))
-                self._sums[name] = (total + value * num_samples, count + num_samples)
+        own: list[tuple[int, int, dict[str, float]]] = []
+        if pending:
+            flat = torch.stack([v.reshape(()).float() for _, _, figures in pending for v in figures.values()])
+            values = iter(flat.cpu().tolist())
+            own = [(step, count, {name: next(values) for name in figures}) for step, count, figures in pending]
+        for together in zip_longest(*self._gather(own)):
+            for step, num_samples, figures in filter(None, reversed(together)):
+                self.last = figures
+                if not math.isfinite(figures["loss"]):
+                    raise NonFiniteLoss(step, figures)
+                for name, value in figures.items():
+                    total, count = self._sums.get(name, (0.0, 0))
+                    self._sums[name] = (total + value * num_samples, count + num_samples)
 
     def averages(self) -> dict[str, float]:
         """Average of each figure over the samples that had it."""

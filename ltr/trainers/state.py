@@ -16,6 +16,7 @@ from ltr.admin.errors import UserError
 from ltr.trainers.ema import EmaWeights
 from ltr.trainers.experiment import Experiment, settings_facts
 from ltr.trainers.meters import StatMeter
+from ltr.trainers.processes import Processes
 
 log = logging.getLogger(__name__)
 
@@ -55,15 +56,22 @@ class TrainState:
         scaler: The loss scaler in use.
         ema: The averaged weights in use, or ``None``.
         meter: The figures of the present epoch.
+        processes: All of them save and load together; the main one alone writes and reads.
     """
 
     def __init__(
-        self, experiment: Experiment, scaler: torch.amp.GradScaler, ema: EmaWeights | None, meter: StatMeter
+        self,
+        experiment: Experiment,
+        scaler: torch.amp.GradScaler,
+        ema: EmaWeights | None,
+        meter: StatMeter,
+        processes: Processes,
     ) -> None:
         self.experiment = experiment
         self.scaler = scaler
         self.ema = ema
         self.meter = meter
+        self.processes = processes
         self.position = Position()
 
     def save(self, path: Path) -> None:
@@ -74,30 +82,40 @@ class TrainState:
         """
         e = self.experiment
         check_finite(e.net, self.position.step)
-        save_train_state(
-            path,
-            {
-                "format": FORMAT,
-                "spec": {"builder": e.spec.builder, "kwargs": settings_facts(dict(e.spec.kwargs))},
-                "settings": settings_facts(e.settings),
-                "position": asdict(self.position),
-                "meter": self.meter.state_dict(),
-                "net": e.net.state_dict(),
-                "ema": None if self.ema is None else self.ema.state_dict(),
-                "optimizer": e.optimizer.state_dict(),
-                "scheduler": None if e.scheduler is None else e.scheduler.state_dict(),
-                "scaler": self.scaler.state_dict(),
-                "random": random_state(),
-            },
-        )
+        random_states = self.processes.gather(random_state())
+        meter = self.meter.state_dict()
+        if not self.processes.is_main:
+            return
+        state = {
+            "format": FORMAT,
+            "spec": {"builder": e.spec.builder, "kwargs": settings_facts(dict(e.spec.kwargs))},
+            "settings": settings_facts(e.settings),
+            "position": asdict(self.position),
+            "meter": meter,
+            "net": e.net.state_dict(),
+            "ema": None if self.ema is None else self.ema.state_dict(),
+            "optimizer": e.optimizer.state_dict(),
+            "scheduler": None if e.scheduler is None else e.scheduler.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "random": random_states[0],
+        }
+        if len(random_states) > 1:
+            state["random_of_processes"] = random_states
+        save_train_state(path, state)
 
-    def load(self, path: Path) -> None:
-        """Goes on from a saved state.
+    def load(self, path: Path) -> bool:
+        """Goes on from a saved state, where there is one.
+
+        Returns:
+            Whether there is one.
 
         Raises:
             UserError: The file is damaged, or belongs to another net, optimizer or schedule.
         """
-        state = load_train_state(path)
+        main = self.processes.is_main
+        state = self.processes.from_main(load_train_state(path) if main and path.exists() else None)
+        if state is None:
+            return False
         e = self.experiment
         if state.get("format") != FORMAT:
             raise UserError(f"{path} is not a training state of this version: start anew with --no-resume")
@@ -116,16 +134,26 @@ class TrainState:
             self.meter.load_state_dict(state["meter"])
             self.position = Position(**state["position"])
             # In samples, so that another batch size goes on at the right place.
-            self.position.batch = -(-self.position.samples // e.train_loader.batch_size)
+            self.position.batch = -(-self.position.samples // (e.train_loader.batch_size * self.processes.world))
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
             raise UserError(f"{path} does not fit this experiment: {error}. {_remedy(changes)}") from error
-        set_random_state(state["random"])
+        self._set_random_state(state)
         if changes:
             log.warning(
                 "going on with other settings than before: %s. The optimizer and the learning-rate "
                 "schedule continue as they were saved",
                 "; ".join(changes),
             )
+        return True
+
+    def _set_random_state(self, state: dict[str, Any]) -> None:
+        """Restores the generators of this process; one that was not there before keeps those of its start."""
+        saved = state.get("random_of_processes", [state["random"]])
+        if len(saved) != self.processes.world:
+            log.warning("going on with %d processes after %d", self.processes.world, len(saved))
+            saved = saved[:1]
+        if self.processes.rank < len(saved):
+            set_random_state(saved[self.processes.rank])
 
     def _check_net(self, path: Path, state: dict[str, Any], spec: dict[str, Any], changes: list[str]) -> None:
         differences = describe_changes(

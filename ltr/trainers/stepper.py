@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
+from torch.nn.parallel import DistributedDataParallel
 
 from ltr.admin.runtime import autocast
 from ltr.trainers.ema import EmaWeights
 from ltr.trainers.experiment import Experiment
+from ltr.trainers.processes import Processes
 from ltr.trainers.validation import to_device
 
 
@@ -21,21 +25,34 @@ class Stepper:
         device: Where the net is.
         scaler: The loss scaler; it does nothing unless enabled.
         ema: The averaged weights, or ``None``.
+        processes: Those that share the work; gradients are the mean over them.
     """
 
     def __init__(
-        self, experiment: Experiment, device: torch.device, scaler: torch.amp.GradScaler, ema: EmaWeights | None
+        self,
+        experiment: Experiment,
+        device: torch.device,
+        scaler: torch.amp.GradScaler,
+        ema: EmaWeights | None,
+        processes: Processes,
     ) -> None:
         self.experiment = experiment
         self.device = device
         self.scaler = scaler
         self.ema = ema
+        self._actor = processes.parallel(experiment.actor)
+
+    def alone(self, last: bool) -> AbstractContextManager[None]:
+        """For both passes of a batch: processes exchange gradients at the last batch of a group only."""
+        if last or not isinstance(self._actor, DistributedDataParallel):
+            return nullcontext()
+        return self._actor.no_sync()
 
     def forward(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, torch.Tensor], int]:
         """The loss of a batch, its figures, and the number of its samples."""
         batch, count = to_device(batch, self.device)
         with autocast(self.device, self.experiment.precision):
-            loss, stats = self.experiment.actor(batch)
+            loss, stats = self._actor(batch)
         return loss, stats, count
 
     def backward(self, loss: torch.Tensor, group: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from ltr.trainers.ema import EmaWeights
 from ltr.trainers.experiment import Experiment, check_spec, settings_facts
 from ltr.trainers.logs import EpochLog, ScalarWriter
 from ltr.trainers.meters import NonFiniteLoss, StatMeter
+from ltr.trainers.processes import Processes
 from ltr.trainers.progress import Clock, Progress
 from ltr.trainers.signals import StopRequest
 from ltr.trainers.state import TrainState, check_finite
@@ -61,10 +62,12 @@ class Trainer:
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps`` or a ``torch.device``.
         resume: Go on from ``train_state.pt`` where there is one; otherwise earlier files are moved into
             ``previous_NNN`` and training starts anew.
-        progress: Called after every step.
+        progress: Called after every batch.
+        processes: Those that train together, of which this is one; the loaders' batches are for each of them.
 
     Raises:
-        UserError: No such device, or no right to write into ``workdir``.
+        UserError: No such device, no right to write into ``workdir``, or a loader that several processes cannot
+            share.
     """
 
     def __init__(
@@ -74,19 +77,23 @@ class Trainer:
         device: str | torch.device = "auto",
         resume: bool = True,
         progress: Callable[[Progress], None] | None = None,
+        processes: Processes | None = None,
     ) -> None:
         self.experiment = experiment
-        self.workdir = writable_dir(Path(workdir))
+        self.processes = processes or Processes()
+        self.workdir = writable_dir(Path(workdir)) if self.processes.is_main else Path(workdir)
         self.device = resolve_device(device)
         self.resume = resume
         self.progress = progress
+        share_loaders(experiment, self.processes)
         experiment.actor.to(self.device)
         scaler = torch.amp.GradScaler(self.device.type, enabled=experiment.precision == "fp16")
         self._ema = EmaWeights(experiment.net, experiment.ema_decay) if experiment.ema_decay else None
-        self._meter = StatMeter()
-        self._state = TrainState(experiment, scaler, self._ema, self._meter)
-        self._stepper = Stepper(experiment, self.device, scaler, self._ema)
+        self._meter = StatMeter(self.processes.gather)
+        self._state = TrainState(experiment, scaler, self._ema, self._meter, self.processes)
+        self._stepper = Stepper(experiment, self.device, scaler, self._ema, self.processes)
         self._stop = StopRequest()
+        self._signum: int | None = None
 
     def run(self) -> TrainResult:
         """Trains up to ``max_epochs``, or until SIGTERM or SIGINT, which save and stop.
@@ -95,25 +102,22 @@ class Trainer:
             UserError: The loss or the weights became NaN or infinite (the last good state is kept), the state
                 in ``workdir`` is of another experiment, or a file could not be read or written.
         """
-        with seeded(self.experiment.seed), StopRequest() as self._stop:
+        with seeded(self.processes.seed(self.experiment.seed)), StopRequest() as self._stop, ExitStack() as stack:
             self._begin()
             position = self._state.position
-            self._log = EpochLog(self.workdir / files.LOG, position.epoch)
-            self._scalars = ScalarWriter(self.workdir / files.TENSORBOARD, position.step)
-            try:
-                while position.epoch < self.experiment.max_epochs and not self._stop:
-                    self._epoch()
-            finally:
-                self._scalars.close()
-        return TrainResult(position.epoch, position.best, position.best_epoch, self._stop.signum)
+            if self.processes.is_main:
+                self._log = EpochLog(self.workdir / files.LOG, position.epoch)
+                self._scalars = ScalarWriter(self.workdir / files.TENSORBOARD, position.step)
+                stack.callback(self._scalars.close)
+            while position.epoch < self.experiment.max_epochs and not self._stops():
+                self._epoch()
+        return TrainResult(position.epoch, position.best, position.best_epoch, self._signum)
 
     def _begin(self) -> None:
-        path = self.workdir / files.STATE
         check_spec(self.experiment)
-        if not self.resume:
+        if not self.resume and self.processes.is_main:
             files.set_aside(self.workdir)
-        if path.exists():
-            self._state.load(path)
+        if self._state.load(self.workdir / files.STATE):
             position = self._state.position
             log.info("going on in %s after %d epochs, %d batches", self.workdir, position.epoch, position.batch)
         else:
@@ -124,12 +128,16 @@ class Trainer:
         e.actor.set_epoch(position.epoch)
         self._train()
         validation: dict[str, float] | None = {}
-        if not self._stop and e.val_loader is not None:
+        if not self._stops() and e.val_loader is not None:
             batches = len(e.val_loader)
             validation = validate(
-                e, self.device, self._ema, lambda done, clock: self._report("val", done, batches, clock)
+                e,
+                self.device,
+                self._ema,
+                lambda done, clock: self._report("val", done, batches, clock),
+                self.processes,
             )
-        if self._stop or validation is None:  # a validation that was cut short is made anew on resuming
+        if self._stops() or validation is None:  # a validation that was cut short is made anew on resuming
             self._state.save(self.workdir / files.STATE)
             return
         self._finish_epoch(validation)
@@ -146,7 +154,7 @@ class Trainer:
             if in_group == 0:  # the last group of an epoch may be a smaller one
                 group = min(e.accumulate, num_batches - position.batch)
             in_group += 1
-            clock.samples += self._learn(batch, group)
+            clock.samples += self._learn(batch, group, in_group == group) * self.processes.world
             position.batch += 1
             if in_group == group:
                 self._stepper.step()
@@ -164,13 +172,14 @@ class Trainer:
         position.seconds, position.data_seconds, position.samples = clock.totals()
         self._flush()
 
-    def _learn(self, batch: dict[str, torch.Tensor], group: int) -> int:
+    def _learn(self, batch: dict[str, torch.Tensor], group: int, last: bool) -> int:
         """Takes the gradients of one batch of a group; returns the number of its samples."""
-        loss, stats, count = self._stepper.forward(batch)
-        self._meter.add(self._state.position.batch, count, loss, stats)
-        if self.device.type == "cpu" or self._meter.waiting >= FLUSH_EVERY:
-            self._flush()
-        self._stepper.backward(loss, group)
+        with self._stepper.alone(last):
+            loss, stats, count = self._stepper.forward(batch)
+            self._meter.add(self._state.position.batch, count, loss, stats)
+            if self.device.type == "cpu" or self._meter.waiting >= FLUSH_EVERY:
+                self._flush()
+            self._stepper.backward(loss, group)
         return count
 
     def _flush(self) -> None:
@@ -179,7 +188,7 @@ class Trainer:
             self._meter.flush()
         except NonFiniteLoss as bad:
             e, position = self.experiment, self._state.position
-            size = e.train_loader.batch_size
+            size = e.train_loader.batch_size * self.processes.world
             raise UserError(
                 f"the loss is not finite: {bad.listed()} in epoch {position.epoch + 1}, batch {bad.step + 1} "
                 f"(samples {bad.step * size} to {bad.step * size + size - 1} of the epoch). The last good "
@@ -187,7 +196,7 @@ class Trainer:
             ) from None
 
     def _report(self, phase: str, batch: int, num_batches: int, clock: Clock) -> bool:
-        """Tells the progress callback; returns whether to go on."""
+        """Tells the progress callback; returns whether to go on, in all processes the same."""
         if self.progress is not None:
             loss = self._meter.last.get("loss") if phase == "train" else None
             self.progress(
@@ -201,7 +210,12 @@ class Trainer:
                     *clock.rates(),
                 )
             )
-        return not self._stop
+        return not self._stops()
+
+    def _stops(self) -> bool:
+        """Whether any process was asked to stop. All must ask at the same points, so that they stop together."""
+        self._signum = self.processes.greatest(self._stop.signum or 0) or None
+        return self._signum is not None
 
     def _finish_epoch(self, validation: dict[str, float]) -> None:
         """Log, models and, last of all, the state: whatever a kill leaves half done is done again."""
@@ -216,6 +230,21 @@ class Trainer:
         figures.update({f"val_{name}": value for name, value in validation.items()})
         shown = rates if len(set(rates)) > 1 else rates[:1]
         figures.update({"lr" if i == 0 else f"lr_{i}": rate for i, rate in enumerate(shown)})
+        if self.processes.is_main:
+            self._write_log(figures)
+        self._save_models(figures, validation)
+        position.batch, position.samples, position.seconds, position.data_seconds = 0, 0, 0.0, 0.0
+        self._meter.reset()
+        self._state.save(self.workdir / files.STATE)
+        log.info(
+            "epoch %d/%d: %s",
+            position.epoch,
+            e.max_epochs,
+            ", ".join(f"{name} {value:.4g}" for name, value in figures.items()),
+        )
+
+    def _write_log(self, figures: dict[str, float]) -> None:
+        position = self._state.position
         seconds = max(position.seconds, 1e-9)
         self._log.append(
             {
@@ -228,16 +257,6 @@ class Trainer:
             }
         )
         self._scalars.write(figures, position.step)
-        self._save_models(figures, validation)
-        position.batch, position.samples, position.seconds, position.data_seconds = 0, 0, 0.0, 0.0
-        self._meter.reset()
-        self._state.save(self.workdir / files.STATE)
-        log.info(
-            "epoch %d/%d: %s",
-            position.epoch,
-            e.max_epochs,
-            ", ".join(f"{name} {value:.4g}" for name, value in figures.items()),
-        )
 
     def _save_models(self, figures: dict[str, float], validation: dict[str, float]) -> None:
         e, position = self.experiment, self._state.position
@@ -249,6 +268,8 @@ class Trainer:
             elif position.best is None or (figure > position.best if e.higher_is_better else figure < position.best):
                 position.best, position.best_epoch = figure, position.epoch
                 names.append(files.BEST)
+        if not self.processes.is_main:
+            return
         facts = {
             "epoch": position.epoch,
             "step": position.step,
@@ -259,3 +280,20 @@ class Trainer:
         with self._ema.applied(e.net) if self._ema else nullcontext():
             for name in names:
                 save_model(self.workdir / name, e.net, e.spec, facts, dtype=e.save_dtype)
+
+
+def share_loaders(experiment: Experiment, processes: Processes) -> None:
+    """Gives each process its part of every batch.
+
+    Raises:
+        UserError: A loader cannot be shared, or its epochs are too short for so many processes.
+    """
+    if processes.world == 1:
+        return
+    for loader in (experiment.train_loader, experiment.val_loader):
+        if loader is None:
+            continue
+        share = getattr(loader, "share", None)
+        if share is None:
+            raise UserError(f"{type(loader).__name__} has no method share(): train in a single process")
+        share(processes.rank, processes.world, even=loader is experiment.train_loader)

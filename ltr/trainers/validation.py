@@ -13,6 +13,7 @@ from ltr.admin.seeding import seeded
 from ltr.trainers.ema import EmaWeights
 from ltr.trainers.experiment import Experiment
 from ltr.trainers.meters import NonFiniteLoss, StatMeter
+from ltr.trainers.processes import Processes
 from ltr.trainers.progress import Clock
 
 
@@ -27,6 +28,7 @@ def validate(
     device: torch.device,
     ema: EmaWeights | None,
     go_on: Callable[[int, Clock], bool],
+    processes: Processes,
 ) -> dict[str, float] | None:
     """Averages of the actor's figures over ``val_loader``; moves neither the weights nor the generators.
 
@@ -35,6 +37,7 @@ def validate(
         device: Where the net is.
         ema: The averaged weights to validate instead of the net's own.
         go_on: Called after each batch with the number of batches done; ``False`` ends the pass.
+        processes: Each sees its part of the batches; all return the figures of all samples.
 
     Returns:
         The figures, or ``None`` where ``go_on`` ended the pass.
@@ -42,18 +45,24 @@ def validate(
     Raises:
         UserError: The loss is not finite, or the figure that picks the best model is not there.
     """
-    meter, clock = StatMeter(), Clock()
+    meter, clock = StatMeter(processes.gather), Clock()
     assert experiment.val_loader is not None
     experiment.actor.train(False)
+    # Statistics of batches, such as those of batch norms, are each process's own until here.
+    processes.copy_from_main([*experiment.net.buffers(), *(ema.average.values() if ema else ())])
     with ema.applied(experiment.net) if ema else nullcontext(), seeded(experiment.seed), torch.no_grad():
-        for number, batch in enumerate(clock.batches(experiment.val_loader)):
-            batch, count = to_device(batch, device)
-            with autocast(device, experiment.precision):
-                loss, stats = experiment.actor(batch)
-            meter.add(number, count, loss, stats)
-            clock.samples += count
-            if not go_on(number + 1, clock):
+        batches = clock.batches(experiment.val_loader)
+        for number in range(1, len(experiment.val_loader) + 1):
+            batch = next(batches, None)
+            if batch is not None:  # the last batch may be too small for a part to each process
+                batch, count = to_device(batch, device)
+                with autocast(device, experiment.precision):
+                    loss, stats = experiment.actor(batch)
+                meter.add(number, count, loss, stats)
+                clock.samples += count * processes.world
+            if not go_on(number, clock):
                 return None
+        next(batches, None)  # the loader sees its end
         try:
             figures = meter.averages()
         except NonFiniteLoss as bad:

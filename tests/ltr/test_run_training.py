@@ -99,13 +99,27 @@ def test_wrong_input_gets_a_message(
     assert words in error and "Traceback" not in error
 
 
-def test_several_processes_do_not_write_over_each_other(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    assert run("toy_training", "default", "--workspace", str(tmp_path)) == 2
-    assert "not supported yet" in capsys.readouterr().err
-    assert not any(tmp_path.iterdir())
+@pytest.mark.slow
+def test_torchrun_trains_in_two_processes_and_tells_an_error_once(tmp_path: Path) -> None:
+    pytest.importorskip("torch.distributed.run")
+
+    def torchrun(*changes: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+             str(ROOT / "ltr" / "run_training.py"), "toy_training", "default", "--device", "cpu",
+             "--workspace", str(tmp_path), "--set", "checkpoint_every=1", *changes],
+            env={**os.environ, "PYTHONPATH": str(TOYS)}, capture_output=True, text=True, timeout=240, check=False,
+        )  # fmt: skip
+        return done.returncode, done.stderr
+
+    folder = tmp_path / "toy_training" / "default"
+    status, error = torchrun("max_epochs=1")
+    assert status == 0, error
+    assert error.count("trained 1 epochs") == error.count("epoch 1/1: ") == 1 and "find_unused" not in error
+    assert load_train_state(folder / "train_state.pt")["position"]["samples"] == 0
+    assert [row["step"] for row in read_log(folder / "log.csv")] == ["3"]
+    status, error = torchrun("max_epochs=2", "poison=1")
+    assert status == 1 and error.count("\nerror: ") == 1 and error.count("distance = nan in epoch 2, batch 2") == 1
 
 
 def test_a_workspace_that_is_a_file_gets_a_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
