@@ -79,6 +79,23 @@ class Block(nn.Module):
             joined = _rows(self.attn.join(apply_weights(weights, v, visible, True)), index)
         return self._finish(_rows(tokens, index), joined), kept
 
+    def eliminate(self, tokens: Tensor, memory: int, keep: int) -> tuple[Tensor, Tensor]:
+        """OSTrack's candidate elimination: drops search tokens behind the attention.
+
+        Args:
+            tokens: ``(B, N, C)``, the template's first.
+            memory: M, how many of them are the template's.
+            keep: how many of the others stay, those with the most attention of the template's.
+
+        Returns:
+            ``(B, M + keep, C)`` tokens, and ``(B, keep)`` which of the search tokens are left, ascending.
+        """
+        q, k, v = self._split(tokens)
+        attention = attention_weights(q[:, :, :memory], k)[..., memory:].mean((1, 2), dtype=torch.float32)
+        kept = attention.topk(keep, sorted=False).indices.sort().values
+        template = torch.arange(memory, device=tokens.device).expand(len(tokens), -1)
+        return self._finish(tokens, self.attn.join(attend(q, k, v)), torch.cat([template, memory + kept], 1)), kept
+
     def rank_memory(self, tokens: Tensor, memory: int) -> Tensor:
         """``(B, N, C)`` tokens to the logits ``(B, M, 2)`` of keeping and dropping the first M of them (Eq. 10-11)."""
         q, k, _ = self._split(tokens)
@@ -113,8 +130,10 @@ class Block(nn.Module):
             raise ValueError("this block ranks no tokens")
         return self.rank(weights)
 
-    def _finish(self, tokens: Tensor, joined: Tensor) -> Tensor:
+    def _finish(self, tokens: Tensor, joined: Tensor, left: Tensor | None = None) -> Tensor:
         tokens = tokens + self.drop_path(self.attn.proj(joined))
+        if left is not None:
+            tokens = _rows(tokens, left)
         return tokens + self.drop_path(self.mlp(self.norm2(tokens)))
 
 
@@ -195,7 +214,7 @@ class RelevanceViT(nn.Module):
                 tokens = self.blocks[number](tokens)
                 continue
             keep = min(left, keep_count(ratios[number], memory.shape[1]))
-            tokens, kept = self._block(number).keep_best(tokens, left, keep)
+            tokens, kept = self.block(number).keep_best(tokens, left, keep)
             indices.append(indices[-1].gather(1, kept) if indices else kept)
             left = keep
         return self.norm(tokens[:, left:]), indices
@@ -218,7 +237,7 @@ class RelevanceViT(nn.Module):
             if visible is None and number not in self.stages:
                 tokens = self.blocks[number](tokens)
                 continue
-            tokens, visible = self._block(number).mask(tokens, visible, count, self.renormalise)
+            tokens, visible = self.block(number).mask(tokens, visible, count, self.renormalise)
             if number in self.stages:
                 masks.append(visible)
         return self.norm(tokens[:, count:]), masks
@@ -238,7 +257,7 @@ class RelevanceViT(nn.Module):
         tokens = torch.cat([candidates, search], 1)
         for block in self.blocks[: self.stages[0]]:
             tokens = block(tokens)
-        return self._block(self.stages[0]).rank_memory(tokens, candidates.shape[1])
+        return self.block(self.stages[0]).rank_memory(tokens, candidates.shape[1])
 
     def pack(self, rows: int) -> None:
         """Lays the blocks' weights out for inference where that is possible, in place; scorers become float32.
@@ -247,7 +266,7 @@ class RelevanceViT(nn.Module):
             rows: tokens of the memory and the search region together, roughly.
         """
         for number in range(len(self.blocks)):
-            block = self._block(number)
+            block = self.block(number)
             if block.rank is not None:
                 block.rank.pack(rows)
             for parent, name in ((block.attn, "qkv"), (block.attn, "proj"), (block.mlp, "fc2")):
@@ -255,5 +274,6 @@ class RelevanceViT(nn.Module):
             if pack_linear(block.mlp, "fc1", rows, gelu=True):
                 block.mlp.act = nn.Identity()
 
-    def _block(self, number: int) -> Block:
+    def block(self, number: int) -> Block:
+        """A block by its index, 0 .. depth - 1."""
         return cast(Block, self.blocks[number])

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ltr.models.backbone.elimination import EliminatingViT
 from ltr.models.backbone.stems import STRIDE, ResNetStem, patch_stem
 from ltr.models.backbone.vit import RelevanceViT
 from ltr.models.head.center import CenterHead, CenterMaps, decode_center
@@ -18,7 +19,7 @@ from ltr.models.layers.fusion import fuse_conv_bn, in_channels_last
 from ltr.models.layers.packed import pack_convolutions
 from ltr.models.relevance.rank import best_tokens
 
-BUILDERS = ("rfgm_b256", "rfgm_s256", "rfgm_t256", "rfgm_t_small", "rfgm_ostrack256")
+BUILDERS = ("rfgm_b256", "rfgm_s256", "rfgm_t256", "rfgm_t_small", "rfgm_ostrack256", "rfgm_ostrack256_ce")
 
 KEEP_RATIOS = (0.9, 0.8, 0.7)
 
@@ -249,8 +250,21 @@ def rfgm_t_small(
 
 
 def rfgm_ostrack256(drop_path: float = 0.1) -> RFGMNet:
-    """Builds OSTrack-256, with or without candidate elimination, which has no parameters: one template, no stages."""
+    """Builds OSTrack-256: one template, no stages; its files, also those trained with elimination, fit."""
     return rfgm_b256(0, 64, drop_path=drop_path)
+
+
+def rfgm_ostrack256_ce(keep_candidates: float = 0.7, drop_path: float = 0.1) -> RFGMNet:
+    """Builds OSTrack-256 with candidate elimination at inference.
+
+    Args:
+        keep_candidates: share of the search tokens that each of the blocks 4, 7 and 10 leaves.
+        drop_path: stochastic depth of the last block in training.
+    """
+    if not 0 < keep_candidates <= 1:
+        raise ValueError(f"keep_candidates must be in (0, 1], not {keep_candidates}")
+    backbone = EliminatingViT(768, 12, 12, 8, 16, patch_stem(768), (3, 6, 9), keep_candidates, drop_path)
+    return RFGMNet(backbone, CenterHead(768), 128, 256, 64)
 
 
 def _check(

@@ -50,8 +50,11 @@ def adjust_net(net: RFGMNet, params: RFGMParams) -> None:
 
 
 _TRAIN = "Of RFGM no official weights are known: train the net with 'ltr-train rfgm {}'"
+_OSTRACK = (
+    "The official weights of OSTrack are not shipped: if you have them, say where, as in "
+    "--weights path/to/OSTrack_ep0300.pth.tar"
+)
 _REMEDIES = {
-    "ostrack256": "The official weights of OSTrack are not shipped: if you have them, say where, as in "
-    "--weights path/to/OSTrack_ep0300.pth.tar",
+    **dict.fromkeys(("ostrack256", "ostrack256_ce"), _OSTRACK),
     **{name: _TRAIN.format(name) for name in ("rfgm_b256", "rfgm_b256_got10k", "rfgm_s256", "rfgm_t256")},
 }

@@ -83,19 +83,35 @@ def normalised(picture: np.ndarray) -> Tensor:
     return torch.from_numpy((picture / 255 - mean) / std).float().permute(2, 0, 1)[None]
 
 
-@torch.no_grad()
-def test_the_whole_net_of_the_published_code(
+@pytest.fixture(scope="module")
+def ostrack(
     fill_by_recipe: Callable[..., nn.Module], picture_by_recipe: Callable[[str, int, int], np.ndarray]
-) -> None:
-    golden = np.load(GOLDENS / "net.npz")
-    net = fill_by_recipe(build_net(NetSpec("rfgm_ostrack256")), plain=True).eval()
+) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    """The goldens' weights of OSTrack-256, template and search region."""
+    net = fill_by_recipe(build_net(NetSpec("rfgm_ostrack256")), plain=True)
+    template, search = (normalised(picture_by_recipe(*one)) for one in (("ost.z", 128, 128), ("ost.x", 256, 256)))
+    return net.state_dict(), template, search
+
+
+def filled(builder: str, state: dict[str, Tensor]) -> RFGMNet:
+    """A net around weights that are there."""
+    with torch.device("meta"):
+        net = build_net(NetSpec(builder))
+    net.load_state_dict(state, assign=True)
     assert isinstance(net, RFGMNet)
+    return net.eval()
+
+
+@torch.no_grad()
+def test_the_whole_net_of_the_published_code(ostrack: tuple[dict[str, Tensor], Tensor, Tensor]) -> None:
+    golden = np.load(GOLDENS / "net.npz")
+    state, template, search = ostrack
+    net = filled("rfgm_ostrack256", state)
     features: dict[str, Tensor] = {}
     for number in (0, 3, 11):
         net.backbone.blocks[number].register_forward_hook(
             lambda module, inputs, output, name=f"block{number}": features.__setitem__(name, output)
         )
-    template, search = (normalised(picture_by_recipe(*one)) for one in (("ost.z", 128, 128), ("ost.x", 256, 256)))
     found = net(template[:, None], search)
     memory, tokens = net.embed_template(template), net.embed_search(search)
     row, channel = np.divmod(golden["d/backbone_feat/idx"], 768)
@@ -112,6 +128,21 @@ def test_the_whole_net_of_the_published_code(
     np.testing.assert_allclose(found.box_cxcywh.numpy(), golden["d/pred_boxes"][0], atol=2e-6)
     box, _ = net.decode(found.maps, hann2d((18, 18))[1:-1, 1:-1])
     np.testing.assert_allclose(box.numpy(), golden["d/box_hann"], atol=2e-6)
+
+
+@torch.no_grad()
+def test_the_whole_net_with_candidate_elimination(ostrack: tuple[dict[str, Tensor], Tensor, Tensor]) -> None:
+    golden = np.load(GOLDENS / "net.npz")
+    state, template, search = ostrack
+    net = filled("rfgm_ostrack256_ce", state)
+    found = net(template[:, None], search)
+    for name in ("score", "size", "offset"):
+        values = getattr(found.maps, name)
+        torch.testing.assert_close(values, torch.from_numpy(golden[f"d_ce0.7/{name}_map"]), atol=5e-6, rtol=0)
+    np.testing.assert_allclose(found.box_cxcywh.numpy(), golden["d_ce0.7/pred_boxes"][0], atol=2e-6)
+    features = net.encode(net.embed_template(template), net.embed_search(search))[0]
+    removed = np.concatenate([golden[f"d_ce0.7/removed{place}"][0] for place in range(3)])
+    assert sorted(removed) == (features == 0).all(1).nonzero()[:, 0].tolist()
 
 
 def test_weights_of_another_size_name_both_shapes(tmp_path: Path) -> None:
@@ -145,6 +176,8 @@ def test_weights_of_another_size_name_both_shapes(tmp_path: Path) -> None:
 def test_nets_that_cannot_be_are_refused(kwargs: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
         build_net(NetSpec("rfgm_t_small", kwargs))
+    with pytest.raises(UserError, match=r"keep_candidates must be in \(0, 1\], not 1.5"):
+        build_net(NetSpec("rfgm_ostrack256_ce", {"keep_candidates": 1.5}))
 
 
 @torch.no_grad()

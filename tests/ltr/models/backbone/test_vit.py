@@ -22,9 +22,11 @@ GOLDENS = np.load(Path(__file__).parents[3] / "goldens" / "rfgm" / "net.npz")
 MEMORY = 20  # of the 36 tokens of the goldens e
 
 
-def assert_golden(values: Tensor, name: str, atol: float = 2e-5) -> None:
-    """Stored samples of a tensor, its sum and its norm."""
+def assert_golden(values: Tensor, name: str, atol: float = 2e-5, order: np.ndarray | None = None) -> None:
+    """Stored samples of a tensor, its sum and its norm; `order`: where its tokens are among the stored ones."""
     found = values.double().numpy()
+    if order is not None:
+        found = found[:, np.argsort(order)]
     assert found.shape == tuple(GOLDENS[f"{name}/shape"])
     np.testing.assert_allclose(found.ravel()[GOLDENS[f"{name}/idx"]], GOLDENS[f"{name}/val"], atol=atol, rtol=0)
     np.testing.assert_allclose(found.sum(), GOLDENS[f"{name}/sum"], atol=atol * np.sqrt(found.size))
@@ -50,6 +52,18 @@ def test_blocks_of_the_published_code(
     for memory in (4, 9):
         weights = mean_weights(q, k, memory).transpose(1, 2)
         torch.testing.assert_close(weights, expected[:, :, memory:, :memory].mean(2), atol=5e-6, rtol=0)
+
+
+@torch.no_grad()
+def test_candidate_elimination_of_the_published_code(
+    fill_by_recipe: Callable[..., nn.Module], normal_by_recipe: Callable[..., Tensor]
+) -> None:
+    made, tokens = block(fill_by_recipe, 3, rank=False), normal_by_recipe("vit.tokens", (1, 10, 768))
+    left, kept = made.eliminate(tokens, 4, 5)
+    best_first = GOLDENS["a/block3_ce0.7_keep"][0].astype(int)
+    assert kept[0].tolist() == sorted(best_first)
+    published = np.argsort(np.concatenate([np.arange(4), 4 + best_first]))  # its tokens come in the order of attention
+    assert_golden(left, "a/block3_ce0.7_out", order=published)
 
 
 @torch.no_grad()
@@ -126,9 +140,9 @@ def test_masking_is_dropping_when_the_same_tokens_are_kept(renormalise: bool) ->
 @torch.no_grad()
 def test_dropping_by_weights_is_dropping_by_rows() -> None:
     net, tokens = small().eval(), torch.randn(2, 36, 32)
-    expected, wanted = net._block(1).keep_best(tokens, 20, 12)
+    expected, wanted = net.block(1).keep_best(tokens, 20, 12)
     with mock.patch.object(vit, "fused_is_best", return_value=False):  # as in bfloat16
-        found, kept = net._block(1).keep_best(tokens, 20, 12)
+        found, kept = net.block(1).keep_best(tokens, 20, 12)
     assert torch.equal(kept, wanted)
     torch.testing.assert_close(found, expected, atol=2e-5, rtol=0)
 
@@ -136,14 +150,14 @@ def test_dropping_by_weights_is_dropping_by_rows() -> None:
 @torch.no_grad()
 def test_bfloat16_ranks_as_float32_does() -> None:
     net, half = small().eval(), small().eval().bfloat16()
-    half._block(1).rank.float()
+    half.block(1).rank.float()
     tokens = torch.randn(2, 36, 32).bfloat16()
-    everything, _ = half._block(1).keep_best(tokens, 20, 20)
-    expected, _ = net._block(1).keep_best(tokens.float(), 20, 20)
+    everything, _ = half.block(1).keep_best(tokens, 20, 20)
+    expected, _ = net.block(1).keep_best(tokens.float(), 20, 20)
     assert everything.dtype == torch.bfloat16
     assert (everything.float() - expected).norm() < 0.05 * expected.norm()
-    _, kept = half._block(1).keep_best(tokens, 20, 10)
-    _, wanted = net._block(1).keep_best(tokens.float(), 20, 10)
+    _, kept = half.block(1).keep_best(tokens, 20, 10)
+    _, wanted = net.block(1).keep_best(tokens.float(), 20, 10)
     assert (kept[:, :, None] == wanted[:, None]).any(2).sum() >= 18  # of 20; some scores are nearly the same
 
 
@@ -187,7 +201,7 @@ def test_a_token_once_discarded_is_not_seen_again() -> None:
             with mock.patch.object(vit, "sample_keep", side_effect=list(chosen)):
                 tokens, visible = torch.cat([changed, search], 1), None
                 for number in range(1, 6):
-                    tokens, visible = net._block(number).mask(tokens, visible, 20, True)
+                    tokens, visible = net.block(number).mask(tokens, visible, 20, True)
                 features.append(tokens[:, 20:])
     torch.testing.assert_close(*features, atol=1e-5, rtol=0)
 
