@@ -122,6 +122,17 @@ def test_bf16_keeps_boxes_within_a_pixel(tiny_net: RFGMNet) -> None:
         half.state.box_xywh = list(full.state.box_xywh)
 
 
+@pytest.mark.gpu
+def test_the_device_gives_the_cpus_boxes(tiny_net: RFGMNet) -> None:
+    images, boxes = moving_target(8)
+    tracks = []
+    for device in ("cpu", "cuda"):
+        tracker = RFGMTracker(RFGMParams(**OFTEN), device=device, net=tiny_net)
+        tracker.initialize(images[0], {"init_bbox": list(boxes[0])})
+        tracks.append([tracker.track(image)["target_bbox"] for image in images[1:]])
+    np.testing.assert_allclose(*tracks, atol=0.05)
+
+
 def test_a_box_that_is_not_finite_is_not_taken(tiny_net: RFGMNet) -> None:
     tracker = begun(tiny_net, RFGMParams(**OFTEN))
     broken = torch.full((1, 4), torch.nan), torch.ones(1)
