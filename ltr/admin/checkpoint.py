@@ -11,11 +11,12 @@ from __future__ import annotations
 import json
 import logging
 import platform
+import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
 import torch
@@ -265,8 +266,32 @@ def save_train_state(path: str | PathLike[str], state: Mapping[str, Any]) -> Pat
         UserError: no room or rights.
     """
     with atomic_write(path, "wb") as file:
-        torch.save(dict(state), file)
+        output = _Output(file)
+        try:
+            torch.save(dict(state), cast(IO[bytes], output))
+        except RuntimeError as error:
+            if output.error is None:
+                raise
+            raise output.error from error
     return Path(path)
+
+
+class _Output:
+    """A file that remembers why it could not be written: torch puts an error of its own in the place of that."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        try:
+            return self.file.write(data)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        self.file.flush()
 
 
 def load_train_state(path: str | PathLike[str]) -> dict[str, Any]:
@@ -279,6 +304,10 @@ def load_train_state(path: str | PathLike[str]) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"training state {path} does not exist")
     try:
+        if zipfile.is_zipfile(path):  # torch does not look at the checksums that it writes
+            with zipfile.ZipFile(path) as archive:
+                if (name := archive.testzip()) is not None:
+                    raise ValueError(f"wrong checksum of {name}")
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever its unpickler and zip reader raise
         first_line = str(error).strip().partition("\n")[0]

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,6 +69,31 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "w", **open_kwargs: A
     except OSError as error:
         if error.filename not in (None, os.fspath(temporary)):
             raise  # about another file, which the caller's block has opened
+        raise write_error(target, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def keep_former(path: str | os.PathLike[str], former: str | os.PathLike[str]) -> None:
+    """Gives the content of `path` a second name, under which it stays when `path` is replaced by `atomic_write`.
+
+    At any moment both names have a whole file. Without a file `path` nothing happens.
+
+    Raises:
+        UserError: no room or rights.
+    """
+    source, target = Path(path), Path(former)
+    temporary = target.with_name(f".{target.name[:60]}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    try:
+        if not source.exists():
+            return
+        try:
+            os.link(source, temporary)
+        except OSError:  # not every file system has hard links
+            shutil.copyfile(source, temporary)
+        temporary.replace(target)
+    except OSError as error:
         raise write_error(target, error) from error
     finally:
         with contextlib.suppress(OSError):

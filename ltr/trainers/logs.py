@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -78,16 +78,28 @@ class ScalarWriter:
                 _announced.add("tensorboard")
                 log.info("TensorBoard is not installed (pip install tensorboard): figures go to log.csv only")
             return
-        self._writer = SummaryWriter(str(folder), purge_step=step)
+        self._try(lambda: SummaryWriter(str(folder), purge_step=step))
 
     def write(self, figures: Mapping[str, float], step: int) -> None:
         """Adds points to the curves ``figures`` at ``step``."""
         if self._writer is not None:
-            for name, value in figures.items():
-                self._writer.add_scalar(name, value, step)
-            self._writer.flush()
+            self._try(lambda: self._add(self._writer, figures, step))
+
+    def _add(self, writer: Any, figures: Mapping[str, float], step: int) -> Any:
+        for name, value in figures.items():
+            writer.add_scalar(name, value, step)
+        writer.flush()
+        return writer
+
+    def _try(self, action: Callable[[], Any]) -> None:
+        """A full disk ends the curves, not the training: what that needs is written elsewhere, with its own errors."""
+        try:
+            self._writer = action()
+        except OSError as error:
+            self._writer = None
+            log.warning("TensorBoard's curves end here: %s; figures go to log.csv only", error.strerror or error)
 
     def close(self) -> None:
         """Ends the event file."""
         if self._writer is not None:
-            self._writer.close()
+            self._try(self._writer.close)

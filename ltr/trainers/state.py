@@ -13,6 +13,8 @@ import torch
 
 from ltr.admin.checkpoint import load_train_state, save_train_state
 from ltr.admin.errors import UserError
+from ltr.admin.files import keep_former
+from ltr.trainers import workdir as files
 from ltr.trainers.ema import EmaWeights
 from ltr.trainers.experiment import Experiment, settings_facts
 from ltr.trainers.meters import StatMeter
@@ -75,7 +77,7 @@ class TrainState:
         self.position = Position()
 
     def save(self, path: Path) -> None:
-        """Writes the state atomically.
+        """Writes the state atomically, and keeps the one before it under another name.
 
         Raises:
             UserError: The weights are not finite (the file that is there stays), or no room or rights.
@@ -101,6 +103,7 @@ class TrainState:
         }
         if len(random_states) > 1:
             state["random_of_processes"] = random_states
+        keep_former(path, path.with_name(files.FORMER_STATE))
         save_train_state(path, state)
 
     def load(self, path: Path) -> bool:
@@ -113,7 +116,7 @@ class TrainState:
             UserError: The file is damaged, or belongs to another net, optimizer or schedule.
         """
         main = self.processes.is_main
-        state = self.processes.from_main(load_train_state(path) if main and path.exists() else None)
+        state = self.processes.from_main(read_newest(path) if main else None)
         if state is None:
             return False
         e = self.experiment
@@ -170,6 +173,33 @@ class TrainState:
         if differences:
             shown = "; ".join(differences[:10]) + ("; …" if len(differences) > 10 else "")
             raise UserError(f"{path} was trained with another net ({shown}). {_remedy(changes)}")
+
+
+def read_newest(path: Path) -> dict[str, Any] | None:
+    """The state at ``path`` or, where that is damaged, the one before it, which then takes its place.
+
+    Returns:
+        The state, or ``None`` where there is neither.
+
+    Raises:
+        UserError: There is no other than a damaged one.
+    """
+    former = path.with_name(files.FORMER_STATE)
+    if not former.exists():
+        return load_train_state(path) if path.exists() else None
+    try:
+        return load_train_state(path)
+    except UserError as damage:
+        state = load_train_state(former)
+        position = state.get("position", {})
+        log.warning(
+            "%s. Going on from the one before it, of epoch %s, batch %s",
+            str(damage).partition(";")[0],
+            position.get("epoch", 0) + 1,
+            position.get("batch", 0),
+        )
+        former.replace(path)
+        return state
 
 
 def _load_ema(ema: EmaWeights, saved: dict[str, Any] | None, experiment: Experiment) -> None:

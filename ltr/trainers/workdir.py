@@ -10,6 +10,7 @@ from ltr.admin.errors import UserError
 log = logging.getLogger(__name__)
 
 STATE = "train_state.pt"
+FORMER_STATE = "train_state_former.pt"  # the one before: what is left where the newest is damaged
 LOG = "log.csv"
 LAST = "model_last.safetensors"
 BEST = "model_best.safetensors"
@@ -25,7 +26,8 @@ def set_aside(workdir: Path) -> Path | None:
     Raises:
         UserError: No right to do so.
     """
-    present = [workdir / name for name in (STATE, LOG, LAST, BEST, TENSORBOARD) if (workdir / name).exists()]
+    names = (STATE, FORMER_STATE, LOG, LAST, BEST, TENSORBOARD)
+    present = [workdir / name for name in names if (workdir / name).exists()]
     if not present:
         return None
     number = 1

@@ -246,3 +246,36 @@ def test_train_state_round_trip(tmp_path: Path) -> None:
         load_train_state(path)
     with pytest.raises(UserError, match="does not exist"):
         load_train_state(tmp_path / "gone.pt")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_no_room_for_a_training_state_is_told_and_keeps_the_one_there(tmp_path: Path) -> None:
+    """The limit on the size of files stands for a full disk: a write fails in the middle of torch's."""
+    import resource
+
+    path = save_train_state(tmp_path / "s.pt", {"x": torch.zeros(2)})
+    pid = os.fork()
+    if pid == 0:
+        said = "nothing"
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+            save_train_state(path, {"x": torch.zeros(10_000)})
+        except UserError as error:
+            said = str(error)
+        finally:
+            (tmp_path / "said").write_text(said)
+            os._exit(0)
+    os.waitpid(pid, 0)
+    assert (tmp_path / "said").read_text().startswith(f"cannot write {path}: File too large")
+    assert load_train_state(path)["x"].tolist() == [0.0, 0.0]
+    assert {p.name for p in tmp_path.iterdir()} == {"s.pt", "said"}
+
+
+def test_a_flipped_bit_in_a_training_state_is_noticed(tmp_path: Path) -> None:
+    numbers = torch.arange(1000.0)
+    path = save_train_state(tmp_path / "s.pt", {"x": numbers})
+    data = bytearray(path.read_bytes())
+    data[data.index(numbers.numpy().tobytes()) + 2001] ^= 4
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=r"s\.pt cannot be read \(wrong checksum of .*--no-resume"):
+        load_train_state(path)

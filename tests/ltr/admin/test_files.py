@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ltr.admin.errors import UserError
-from ltr.admin.files import atomic_write, writable_dir
+from ltr.admin.files import atomic_write, keep_former, writable_dir
 
 
 def names(folder: Path) -> list[str]:
@@ -95,3 +95,30 @@ def test_writable_dir_without_rights(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
     with pytest.raises(UserError, match="no right to write there"):
         writable_dir(tmp_path)
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_former_file_stays_when_the_newer_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    new, former = tmp_path / "new", tmp_path / "former"
+
+    def refuse(*args: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    keep_former(new, former)
+    assert not former.exists()
+    for text in ("1", "2", "3"):
+        keep_former(new, former)
+        with atomic_write(new) as file:
+            file.write(text)
+    assert (former.read_text(), new.read_text()) == ("2", "3")
+    assert {path.name for path in tmp_path.iterdir()} == {"new", "former"}
+
+
+def test_a_former_file_that_cannot_be_kept_is_named(tmp_path: Path) -> None:
+    (tmp_path / "new").write_text("1")
+    with pytest.raises(UserError, match=r"cannot write .*gone/former: No such file or directory; the folder"):
+        keep_former(tmp_path / "new", tmp_path / "gone" / "former")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -254,6 +255,75 @@ def test_a_damaged_state_says_what_to_do(tmp_path: Path) -> None:
     torch.save({"format": 0}, tmp_path / "train_state.pt")
     with pytest.raises(UserError, match="not a training state of this version"):
         train(tmp_path, default.settings())
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "gone"])
+def test_the_state_before_a_damaged_one_is_gone_on_from(
+    tmp_path: Path, whole: Path, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    train(tmp_path, replace(default.settings(), max_epochs=3))
+    path = tmp_path / "train_state.pt"
+    data = bytearray(path.read_bytes())
+    if damage == "flipped":  # in the middle of a tensor, where only a checksum tells
+        data[data.index(load_train_state(path)["net"]["body.7.weight"].numpy().tobytes()) + 100] ^= 1
+    path.write_bytes(data if damage == "flipped" else data[: len(data) // 2])
+    if damage == "gone":
+        path.unlink()
+    train(tmp_path, replace(default.settings(), max_epochs=3))
+    assert ("does not exist" if damage == "gone" else "cannot be read") in caplog.text
+    assert "Going on from the one before it, of epoch 3, batch 0" in caplog.text
+    path.write_bytes(b"damaged again")  # the state before this one is a sound one, not the damaged one of above
+    train(tmp_path, default.settings())
+    assert_same_run(whole, tmp_path)
+
+
+def test_without_a_sound_state_there_is_an_error(tmp_path: Path) -> None:
+    train(tmp_path, replace(default.settings(), max_epochs=2))
+    for name in ("train_state.pt", "train_state_former.pt"):
+        (tmp_path / name).write_bytes(b"no state")
+    with pytest.raises(UserError, match=r"train_state_former\.pt cannot be read.*--no-resume"):
+        train(tmp_path, default.settings())
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_killed_while_files_are_written(tmp_path: Path, whole: Path) -> None:
+    """SIGKILL before one file or another gets its name, again and again until a training comes to its end."""
+    for moment in range(1, 40, 3):
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                kill_at(moment)
+                train(tmp_path, default.settings())
+                status = 0
+            finally:
+                os._exit(status)
+        if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0:
+            break
+        assert_no_half_files(tmp_path)
+    else:
+        pytest.fail("it never came to its end")
+    assert moment > 1
+    assert_same_run(whole, tmp_path)
+
+
+def kill_at(moment: int) -> None:
+    """Ends this process without warning at its so-manieth change of a folder."""
+    left = iter(range(moment))
+
+    def count(name: str, args: Any) -> None:
+        if name in ("os.rename", "os.link", "os.remove") and next(left, None) is None:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(count)
+
+
+def assert_no_half_files(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.name.startswith("train_state"):
+            load_train_state(path)
+        elif path.suffix == ".safetensors":
+            read_model(path)
 
 
 def test_no_resume_moves_the_earlier_run_aside(tmp_path: Path) -> None:

@@ -38,7 +38,9 @@ def test_it_learns_and_leaves_its_files(tmp_path: Path) -> None:
     result = Trainer(experiment, tmp_path / "new" / "folder", "cpu", progress=seen.append).run()
     folder = tmp_path / "new" / "folder"
     names = {p.name for p in folder.iterdir()}
-    assert names == {"log.csv", "model_last.safetensors", "model_best.safetensors", "train_state.pt"}
+    assert names == {
+        "log.csv", "model_last.safetensors", "model_best.safetensors", "train_state.pt", "train_state_former.pt"
+    }  # fmt: skip
     rows = read_log(folder / "log.csv")
     assert [row["epoch"] for row in rows] == [str(i) for i in range(1, 9)]
     assert float(rows[-1]["val_distance"]) < 0.6 * float(rows[0]["val_distance"])
@@ -310,6 +312,20 @@ def test_tensorboard_or_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixtur
         for name in ("a", "b"):
             Trainer(build(max_epochs=1), tmp_path / name, "cpu").run()
     assert caplog.text.count("TensorBoard is not installed") == 1
+
+
+def test_tensorboard_on_a_full_disk_does_not_end_the_training(
+    tmp_path: Path, tensorboard: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from torch.utils.tensorboard.writer import SummaryWriter
+
+    def refuse(*args: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(SummaryWriter, "flush", refuse)
+    Trainer(build(), tmp_path, "cpu").run()
+    assert caplog.text.count("TensorBoard's curves end here: No space left on device") == 1
+    assert len(read_log(tmp_path / "log.csv")) == 2
 
 
 def test_tensorboard_gets_every_epoch(tmp_path: Path, tensorboard: None) -> None:
