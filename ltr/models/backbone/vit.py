@@ -101,7 +101,9 @@ class Block(nn.Module):
         q, k, _ = self._split(tokens)
         return self._logits(mean_weights(q, k, memory))
 
-    def mask(self, tokens: Tensor, visible: Tensor | None, memory: int, renormalise: bool) -> tuple[Tensor, Tensor]:
+    def mask(
+        self, tokens: Tensor, visible: Tensor | None, memory: int, renormalise: bool
+    ) -> tuple[Tensor, Tensor | None]:
         """The block in training: what is discarded stays, and nobody sees it (Eq. 12-13).
 
         Args:
@@ -111,14 +113,14 @@ class Block(nn.Module):
             renormalise: see `apply_weights`.
 
         Returns:
-            ``(B, N, C)`` tokens, and ``(B, M)`` what is left behind this block, with gradients.
+            ``(B, N, C)`` tokens, and ``(B, M)`` what is left behind this block, with gradients; None for all.
         """
         q, k, v = self._split(tokens)
         if self.rank is not None:
             chosen = sample_keep(self._logits(mean_weights(q, k, memory, visible, renormalise)))
             visible = chosen if visible is None else visible * chosen
         if visible is None:
-            return self._finish(tokens, self.attn.join(attend(q, k, v))), tokens.new_ones(len(tokens), memory)
+            return self._finish(tokens, self.attn.join(attend(q, k, v))), None
         attended = apply_weights(attention_weights(q, k), v, visible, renormalise)
         return self._finish(tokens, self.attn.join(attended)), visible
 
@@ -234,11 +236,8 @@ class RelevanceViT(nn.Module):
         visible: Tensor | None = None
         masks: list[Tensor] = []
         for number in range(len(self.blocks)):
-            if visible is None and number not in self.stages:
-                tokens = self.blocks[number](tokens)
-                continue
             tokens, visible = self.block(number).mask(tokens, visible, count, self.renormalise)
-            if number in self.stages:
+            if visible is not None and number in self.stages:
                 masks.append(visible)
         return self.norm(tokens[:, count:]), masks
 
