@@ -63,6 +63,10 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--workers", type=_count, metavar="N", help="processes that load data; same data for any N")
     parser.add_argument("--threads", type=_count, metavar="N", help="CPU threads of the training process")
     parser.add_argument("--accumulate", type=_count, metavar="N", help="batches that make one step")
+    parser.add_argument("--compile", action="store_true", help="compile net and losses (torch.compile)")
+    parser.add_argument(
+        "--visdom", nargs="?", const="http://localhost:8097", metavar="URL", help="curves to this server, too"
+    )
     parser.add_argument("--list", action="store_true", help="show modules and settings, or one setting's values")
     parser.add_argument("--verbose", action="store_true", help="log more")
     return parser
@@ -116,10 +120,11 @@ def _train_in(args: argparse.Namespace, processes: Processes, device: torch.devi
         _set_workers(experiment, args.workers)
     if args.accumulate:
         experiment.accumulate = args.accumulate
+    experiment.compile |= args.compile
     folder = (args.workspace or workspace_dir()) / args.module / args.setting
     with ProgressBar() if processes.is_main else nullcontext() as bar:
         show = bar.show if bar is not None else None
-        result = Trainer(experiment, folder, device, args.resume, show, processes).run()
+        result = Trainer(experiment, folder, device, args.resume, show, processes, args.visdom).run()
     if processes.is_main:
         _tell(result, experiment, folder)
     return 0 if result.signum is None else 128 + result.signum

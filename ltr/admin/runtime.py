@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from typing import Literal
 
 import torch
+from torch import nn
 
 from ltr.admin.errors import UsageError, UserError
 from ltr.admin.seeding import rng_for, seeded
 
-__all__ = ["DTYPES", "Precision", "autocast", "resolve_device", "rng_for", "seeded", "set_threads", "synchronize"]
+__all__ = [
+    "DTYPES", "Precision", "autocast", "compile_if_possible", "resolve_device", "rng_for", "seeded", "set_threads",
+    "synchronize",
+]  # fmt: skip
+
+log = logging.getLogger(__name__)
 
 Precision = Literal["fp32", "bf16", "fp16"]
 
@@ -78,6 +85,28 @@ def autocast(
     if precision not in DTYPES:
         raise ValueError(f"precision must be fp32, bf16 or fp16, got {precision!r}")
     return torch.autocast(kind, dtype=DTYPES[precision])
+
+
+def compile_if_possible(module: nn.Module, device: torch.device) -> nn.Module:
+    """The module, compiled by `torch.compile` at its first call; itself where a trial shows that this does not work.
+
+    CPUs need a C++ compiler, GPUs need Triton. A warning says what is missing.
+
+    Args:
+        module: what is called often.
+        device: where it computes.
+    """
+    try:
+        torch.compile(_trial)(torch.ones(2, device=device))
+    except Exception as error:  # torch passes on whatever its compilers raise
+        reason = str(error).strip().partition("\n")[0]
+        log.warning("torch.compile does not work here (%s): going on without it", reason)
+        return module
+    return torch.compile(module)  # type: ignore[return-value]
+
+
+def _trial(x: torch.Tensor) -> torch.Tensor:
+    return x * 2 + 1
 
 
 def synchronize(device: torch.device) -> None:

@@ -56,6 +56,7 @@ class Experiment:
             validated and saved as the model; ``None``: the weights themselves.
         accumulate: Batches whose gradients make one step; the last group of an epoch may be smaller. For losses
             that are means over samples, a step is that of a batch as many times as large.
+        compile: Whether net and losses are compiled for training (``torch.compile``), where that works.
         checkpoint_every: Steps between training states within an epoch; ``None``: only between epochs.
         best_figure: Name of the validation figure that picks the best model; ``loss`` is the whole loss.
         higher_is_better: Whether a higher ``best_figure`` is better.
@@ -76,6 +77,7 @@ class Experiment:
     grad_clip: float | None = None
     ema_decay: float | None = None
     accumulate: int = 1
+    compile: bool = False
     checkpoint_every: int | None = None
     best_figure: str = "loss"
     higher_is_better: bool = False

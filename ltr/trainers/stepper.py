@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
-from ltr.admin.runtime import autocast
+from ltr.admin.runtime import autocast, compile_if_possible
 from ltr.trainers.ema import EmaWeights
 from ltr.trainers.experiment import Experiment
 from ltr.trainers.processes import Processes
@@ -40,13 +40,14 @@ class Stepper:
         self.device = device
         self.scaler = scaler
         self.ema = ema
-        self._actor = processes.parallel(experiment.actor)
+        self._parallel = processes.parallel(experiment.actor)
+        self._actor = compile_if_possible(self._parallel, device) if experiment.compile else self._parallel
 
     def alone(self, last: bool) -> AbstractContextManager[None]:
         """For both passes of a batch: processes exchange gradients at the last batch of a group only."""
-        if last or not isinstance(self._actor, DistributedDataParallel):
+        if last or not isinstance(self._parallel, DistributedDataParallel):
             return nullcontext()
-        return self._actor.no_sync()
+        return self._parallel.no_sync()
 
     def forward(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict[str, torch.Tensor], int]:
         """The loss of a batch, its figures, and the number of its samples."""

@@ -27,6 +27,7 @@ from ltr.trainers.signals import StopRequest
 from ltr.trainers.state import TrainState, check_finite
 from ltr.trainers.stepper import Stepper
 from ltr.trainers.validation import validate
+from ltr.trainers.visdom_curves import VisdomCurves
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +65,7 @@ class Trainer:
             ``previous_NNN`` and training starts anew.
         progress: Called after every batch.
         processes: Those that train together, of which this is one; the loaders' batches are for each of them.
+        visdom: Address of a Visdom server for the curves.
 
     Raises:
         UserError: No such device, no right to write into ``workdir``, or a loader that several processes cannot
@@ -78,6 +80,7 @@ class Trainer:
         resume: bool = True,
         progress: Callable[[Progress], None] | None = None,
         processes: Processes | None = None,
+        visdom: str | None = None,
     ) -> None:
         self.experiment = experiment
         self.processes = processes or Processes()
@@ -94,6 +97,9 @@ class Trainer:
         self._stepper = Stepper(experiment, self.device, scaler, self._ema, self.processes)
         self._stop = StopRequest()
         self._signum: int | None = None
+        self._visdom: VisdomCurves | None = None
+        if visdom is not None and self.processes.is_main:
+            self._visdom = VisdomCurves(visdom, "_".join(self.workdir.resolve().parts[-2:]))
 
     def run(self) -> TrainResult:
         """Trains up to ``max_epochs``, or until SIGTERM or SIGINT, which save and stop.
@@ -257,6 +263,8 @@ class Trainer:
             }
         )
         self._scalars.write(figures, position.step)
+        if self._visdom is not None:
+            self._visdom.draw(self._log.path)
 
     def _save_models(self, figures: dict[str, float], validation: dict[str, float]) -> None:
         e, position = self.experiment, self._state.position

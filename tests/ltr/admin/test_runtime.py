@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ltr.admin.errors import UsageError, UserError
-from ltr.admin.runtime import autocast, resolve_device, set_threads
+from ltr.admin.runtime import autocast, compile_if_possible, resolve_device, set_threads
 
 
 def test_auto_and_cpu() -> None:
@@ -49,3 +49,23 @@ def test_threads() -> None:
     set_threads(before)
     with pytest.raises(UsageError, match="at least 1"):
         set_threads(0)
+
+
+def test_without_a_compiler_there_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    module, cpu = torch.nn.Linear(2, 2), torch.device("cpu")
+
+    def failing(function: object) -> object:
+        def call(x: object) -> object:
+            raise RuntimeError("InvalidCxxCompiler: No working C++ compiler found\n\nSet TORCHDYNAMO_VERBOSE=1")
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", failing)
+    assert compile_if_possible(module, cpu) is module
+    assert caplog.messages == [
+        "torch.compile does not work here (InvalidCxxCompiler: No working C++ compiler found): going on without it"
+    ]
+    monkeypatch.setattr(torch, "compile", lambda function: function if callable(function) else None)
+    assert compile_if_possible(module, cpu) is module and len(caplog.messages) == 1

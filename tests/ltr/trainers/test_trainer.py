@@ -195,6 +195,42 @@ def test_what_is_left_of_an_epoch_is_a_smaller_step(tmp_path: Path) -> None:
     assert grads[1] > 0.5 * grads[0] > 0  # a mean over its own batches, not over four
 
 
+@pytest.mark.slow
+def test_a_compiled_training_is_the_same_to_rounding(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = {}
+    for compiled in (True, False):
+        experiment = build(plain=True, accumulate=2)
+        experiment.compile = compiled
+        Trainer(experiment, tmp_path / str(compiled), "cpu").run()
+        rows[compiled] = read_log(tmp_path / str(compiled) / "log.csv")
+        if "torch.compile does not work here" in caplog.text:
+            pytest.skip("no compiler")
+    for name in ("train_loss", "val_loss"):
+        one, other = ([float(row[name]) for row in rows[key]] for key in (True, False))
+        assert one == pytest.approx(other, rel=1e-4)
+    model = read_model(tmp_path / "True" / "model_last.safetensors")
+    assert model.tensors.keys() == build(plain=True).net.state_dict().keys()
+
+
+def test_what_is_compiled_is_the_actor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ltr.trainers import stepper
+
+    calls: list[str] = []
+
+    def compiled(module: torch.nn.Module, device: torch.device) -> Any:
+        def call(batch: Any) -> Any:
+            calls.append(type(module).__name__)
+            return module(batch)
+
+        return call
+
+    monkeypatch.setattr(stepper, "compile_if_possible", compiled)
+    experiment = build(max_epochs=1)
+    experiment.compile = True
+    Trainer(experiment, tmp_path, "cpu").run()
+    assert calls == ["ActorModule"] * 6
+
+
 def test_the_average_of_the_weights_is_validated_and_saved(tmp_path: Path) -> None:
     experiment = build(ema_decay=0.6)
     validated: list[torch.Tensor] = []
