@@ -69,8 +69,7 @@ class RFGMActor(Actor):
                 cxcywh in fractions of the search crop.
         """
         loss = self.loss
-        templates = batch["templates"].repeat_interleave(batch["search"].shape[1], dim=0)
-        output = self.net(templates, batch["search"].flatten(0, 1))
+        output = self.net(batch["templates"], batch["search"].flatten(0, 1))
         score = output.maps.score
         truth = batch["search_box"].flatten(0, 1)
         heatmap = centre_heatmap(truth, (score.shape[-2], score.shape[-1]))

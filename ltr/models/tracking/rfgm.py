@@ -125,11 +125,13 @@ class RFGMNet(nn.Module):
 
         Args:
             templates: ``(B, T, 3, template_size, template_size)``, the first frame's first.
-            search: ``(B, 3, search_size, search_size)``.
+            search: ``(B, 3, search_size, search_size)``, or ``(B N, ...)`` for N of them with the same templates, those
+                of a sample one after the other; then N results stand in place of one.
         """
         batch, count = templates.shape[:2]
         memory = self.embed_template(templates.flatten(0, 1)).unflatten(0, (batch, count)).flatten(1, 2)
         tokens = self.embed_search(search)
+        memory = memory.repeat_interleave(len(tokens) // batch, dim=0)
         if self.training:
             features, masks = self.backbone.encode_masked(memory, tokens)
         else:

@@ -1,4 +1,4 @@
-"""The recipe of the shipped weights, second stage: three templates, as many as the tracker's memory holds."""
+"""The recipe of the shipped weights, second stage: two templates, and a stem that learns too."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def settings() -> RFGMTrainSettings:
         first,
         data=replace(
             first.data,
-            num_template=3,
+            num_template=2,
             sampling=RFGMSampling(
                 crop_flip=0.0,
                 search_crops=2,
@@ -32,5 +32,5 @@ def settings() -> RFGMTrainSettings:
             ),
             samples_per_epoch=400,
         ),
-        optim=replace(first.optim, head_lr=5e-4, encoder_lr=5e-4, epochs=10),
+        optim=replace(first.optim, head_lr=7e-4, encoder_lr=7e-4, stem_lr=3e-4, epochs=18),
     )
