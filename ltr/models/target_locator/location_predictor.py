@@ -17,7 +17,7 @@ from prroi_pool import prroi_pool2d, prroi_pool_grid
 from prroi_pool.exact import axis_weights
 
 STRIDES = (8, 16)
-TYPICAL_BOXES, TYPICAL_CELLS = 961, 324  # for the layout of packed weights; any other number works
+TYPICAL_BOXES = 961  # for the layout of packed weights; any other number works
 
 
 class LocationPredictor(nn.Module):
@@ -89,8 +89,8 @@ class LocationPredictor(nn.Module):
 
     def prepare(self, dtype: torch.dtype) -> None:
         """Brings the linear layers into the form that is fastest for tracking; see :meth:`Embedding.prepare`."""
-        self.fc3.prepare(dtype)
-        self.fc4.prepare(dtype)
+        self.fc3.prepare(dtype, between=False)  # more columns than any grid in use; its weights would be stored twice
+        self.fc4.prepare(dtype, between=True)
 
 
 class Embedding(nn.Module):
@@ -108,7 +108,7 @@ class Embedding(nn.Module):
         self.channels, self.bins, self.stride, self.out_features = channels, bins, stride, out_features
         self.linear: nn.Module = nn.Linear(channels * bins**2, out_features)
         self._dtype: torch.dtype | None = None
-        self._rows: list[PackedLinear] = []  # without bias, from channels to the bins of a row
+        self._between: PackedLinear | None = None  # without bias, from all bins in y to outputs for each bin in x
         self._bias: Tensor = torch.empty(0)
 
     def grid(self, level: Tensor, corners: Tensor, size_wh: Tensor) -> Tensor:
@@ -122,8 +122,8 @@ class Embedding(nn.Module):
         Returns:
             ``(B, count ** 2, out_features)``, x fastest.
         """
-        if self._rows and 3 * level.shape[2] * level.shape[3] < 2 * corners.shape[2] ** 2:
-            return self._embed_and_pool(level, corners, size_wh)
+        if self._between is not None and 5 * level.shape[3] < 4 * corners.shape[2]:
+            return self._embed_between(self._between, level, corners, size_wh)
         # Looking at the boxes' values would make every call wait for the device.
         pooled = prroi_pool_grid(
             at_least_float32(level), corners[:, 0], corners[:, 1], size_wh, self.bins, self.bins, 1 / self.stride,
@@ -144,39 +144,39 @@ class Embedding(nn.Module):
         vectors = pooled.reshape(-1, self.channels * self.bins**2)
         return self.linear(vectors if self._dtype is None else vectors.to(self._dtype)).unflatten(0, (batch, -1))
 
-    def _embed_and_pool(self, level: Tensor, corners: Tensor, size_wh: Tensor) -> Tensor:
-        """Both steps are linear: the weights of every bin are applied to the map's cells, and what they give is pooled.
+    def _embed_between(self, linear: PackedLinear, level: Tensor, corners: Tensor, size_wh: Tensor) -> Tensor:
+        """Pools in y, applies the linear layer's weights to every column of cells, pools in x.
 
-        That is less work where a map has much fewer cells than there are boxes: two fifths for 324 and 961.
+        All three are linear, so this is the same; and it is less work where a map has fewer columns than the grid: the
+        product is over 31 x 18 vectors instead of 31 x 31.
         """
-        batch, _, height, width = level.shape
+        batch, channels, height, width = level.shape
         count, bins, out = corners.shape[2], self.bins, self.out_features
         x, y = (
             axis_weights(low, low + size, 1 / self.stride, bins, cells, level)  # (B, count, bins, cells)
             for low, size, cells in zip(corners.unbind(1), size_wh[..., None].unbind(1), (width, height), strict=True)
         )
-        x = x.transpose(2, 3).reshape(batch, 1, count, width * bins)
-        cells = level.permute(0, 2, 3, 1).reshape(-1, self.channels).to(self._dtype)
-        strips = []
-        for row in self._rows:  # the bins of a row, next to each other
-            values = row(cells).float().reshape(batch, height, width * bins, out)
-            strips.append((x @ values).reshape(batch, height, count * out))
-        pooled = y.reshape(batch, count, bins * height) @ torch.cat(strips, 1)
-        return pooled.reshape(batch, count**2, out) + self._bias
+        cells = at_least_float32(level).permute(0, 2, 3, 1).reshape(batch, height, width * channels)
+        rows = (y.flatten(1, 2) @ cells).reshape(batch, count, bins, width, channels).transpose(2, 3)
+        values = linear(rows.reshape(-1, bins * channels).to(self._dtype))
+        values = at_least_float32(values).reshape(batch, count, width * bins, out)
+        return (x.transpose(2, 3).reshape(batch, 1, count, width * bins) @ values).flatten(1, 2) + self._bias
 
-    def prepare(self, dtype: torch.dtype) -> None:
+    def prepare(self, dtype: torch.dtype, between: bool) -> None:
         """Computes in another precision, and on the CPU with packed weights; in place, for evaluation mode.
 
         Args:
-            dtype: of the products over boxes or cells.
+            dtype: of the products over boxes.
+            between: where a map has few columns, apply the linear layer between pooling in y and in x.
         """
         linear = self.linear.to(dtype)
         self._dtype = dtype
         if not isinstance(linear, nn.Linear) or not can_pack(linear.weight):
             return
-        by_bin = linear.weight.unflatten(1, (self.channels, self.bins, self.bins)).permute(2, 3, 0, 1)
-        self._rows = [PackedLinear(row.flatten(0, 1), None, TYPICAL_CELLS) for row in by_bin]
-        self._bias = linear.bias.detach().float()
+        if between:
+            by_bin = linear.weight.unflatten(1, (self.channels, self.bins, self.bins)).permute(3, 0, 2, 1)
+            self._between = PackedLinear(by_bin.flatten(0, 1).flatten(1), None, TYPICAL_BOXES)
+            self._bias = linear.bias.detach().float()
         self.linear = PackedLinear(linear.weight, linear.bias, TYPICAL_BOXES)
 
 

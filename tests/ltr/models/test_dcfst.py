@@ -229,7 +229,7 @@ def test_a_net_prepared_for_tracking_gives_the_same(
     assert isinstance(net, DCFSTNet)
     images = torch.randn(3, 3, 176, 176, generator=torch.Generator().manual_seed(3))
     # The first call decides how weights are laid out; other sizes, batches and numbers of boxes must do as well. The
-    # first map of stride 16 has fewer cells than there are proposals, the second more.
+    # first map of stride 16 has fewer columns than the grid, the second more.
     inputs = [(images[:1, :, :96, :96], 10), (images, 4)]
     expected = [frame_results(net, *one) for one in inputs]
     prepare_for_tracking(net, dtype)
