@@ -4,7 +4,7 @@ Speed does not depend on the weights' values, so nets are random unless --weight
 target, refines ten boxes and learns; before each the target is put where it was, so that sizes stay. The model is
 trained in every tenth frame, which is timed by itself: the row `frame` has a tenth of it. The net's own passes are two
 of the backbone and the proposals' features and one of the box branch's convolutions, on whole crops; where search
-features are reused, one of the first. On a CPU the coarser level is pooled behind its fully connected layer and counted
+features are reused, one of the first. On a CPU the coarser level is pooled around its fully connected layer and counted
 there; `both levels' pooling` is what pooling alone takes for both levels and all passes. Times are the least of all
 frames, as other work on a machine only adds to them.
 
