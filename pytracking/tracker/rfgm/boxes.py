@@ -23,6 +23,19 @@ def box_in_image(
     return [x0 + 0.5 * w0 + cx - 0.5 * (side + w), y0 + 0.5 * h0 + cy - 0.5 * (side + h), w, h]
 
 
+def slowed_size(box_xywh: Sequence[float], last_xywh: Sequence[float], rate: float) -> list[float]:
+    """A box of the same centre whose size goes only a share of the way from the last one's, in logarithms.
+
+    Args:
+        box_xywh: where the target is now.
+        last_xywh: where it was.
+        rate: 0 keeps the last size, 1 takes the new one.
+    """
+    x, y, w, h = box_xywh
+    width, height = (old * (new / old) ** rate for old, new in zip(last_xywh[2:], (w, h), strict=True))
+    return [x + 0.5 * (w - width), y + 0.5 * (h - height), width, height]
+
+
 def clipped_box(box_xywh: Sequence[float], image_size_hw: tuple[int, int], margin: float) -> list[float]:
     """The part of a box in the image; along each axis at least ``margin`` pixels long, and so far in the image.
 

@@ -11,6 +11,7 @@ _RANGES: dict[str, tuple[float | None, float | None]] = {
     "template_area_scale": (1, 20),
     "search_area_scale": (1.5, 20),
     "window_influence": (0, 1),
+    "size_rate": (0, 1),
     "border_margin": (1, 1000),
     "memory_templates": (1, 1000),
     "update_interval": (1, None),
@@ -41,6 +42,7 @@ class RFGMParams:
     template_area_scale: float = 2.0  # side of a template / sqrt(w * h) of the target
     search_area_scale: float = 4.0  # side of the search region / sqrt(w * h) of the target
     window_influence: float = 1.0  # 0: scores as they are; 1: times a Hann window; between, a mixture of both
+    size_rate: float = 1.0  # share of the way from the last size to the head's; below 1 is not in the paper
     border_margin: float = 10.0  # pixels of a box that stay in the image along each axis, and its smallest side
 
     # memory (Section 3.1, Tables 4 and 6)

@@ -16,7 +16,7 @@ from ltr.ops.crop import to_tensor
 from ltr.ops.target_crop import padded_crop
 from ltr.ops.windows import hann2d
 from pytracking.api import FrameInfo, InitInfo, TrackerOutput
-from pytracking.tracker.rfgm.boxes import box_in_image, clipped_box
+from pytracking.tracker.rfgm.boxes import box_in_image, clipped_box, slowed_size
 from pytracking.tracker.rfgm.memory import new_memory
 from pytracking.tracker.rfgm.net import adjust_net, load_rfgm
 from pytracking.tracker.rfgm.params import RFGMParams
@@ -79,7 +79,8 @@ class RFGMTracker:
         box, score = self._decode(maps)
         side = net.search_size / scale
         if box is not None:
-            state.box_xywh = clipped_box(box_in_image(box, around, side), state.image_size_hw, params.border_margin)
+            found = slowed_size(box_in_image(box, around, side), around, params.size_rate)
+            state.box_xywh = clipped_box(found, state.image_size_hw, params.border_margin)
             if params.takes_template(state.frame_num, state.last_update):
                 state.memory.add(self._template(image, state.box_xywh), score, search)
                 state.last_update = state.frame_num

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytracking.tracker.rfgm.boxes import box_in_image, clipped_box
+from pytracking.tracker.rfgm.boxes import box_in_image, clipped_box, slowed_size
 
 GOLDENS = np.load(Path(__file__).parents[3] / "goldens" / "rfgm" / "tracking.npz")
 
@@ -36,6 +36,13 @@ def test_a_box_that_leaves_keeps_a_margin() -> None:
 )
 def test_clipping(box: list[float], expected: list[float]) -> None:
     assert clipped_box(box, (120, 160), 10) == expected
+
+
+def test_sizes_change_by_a_share() -> None:
+    last, new = [0, 0, 10, 40], [100, 200, 40, 10]
+    assert slowed_size(new, last, 1) == new
+    assert slowed_size(new, last, 0) == [115, 185, 10, 40]
+    np.testing.assert_allclose(slowed_size(new, last, 0.5), [110, 195, 20, 20])
 
 
 PLACE, LENGTH, SIDE = st.floats(-1e4, 1e4), st.floats(1e-3, 1e4), st.integers(1, 300)

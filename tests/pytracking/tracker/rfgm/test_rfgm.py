@@ -51,7 +51,7 @@ def begun(net: RFGMNet, params: RFGMParams) -> RFGMTracker:
         *({"memory": kind, **OFTEN} for kind in KINDS),
         {**OFTEN, "precision": "bf16"},
         {**OFTEN, "schedule": "since_last", "filter_on_next_frame": False, "memory_templates": 2},
-        {"window_influence": 0, "border_margin": 1, "search_area_scale": 3},
+        {"window_influence": 0, "border_margin": 1, "search_area_scale": 3, "size_rate": 0.1},
     ],
     ids=str,
 )
@@ -220,6 +220,7 @@ def test_a_net_without_stages_has_no_gr_memory(tmp_path: Path, tiny_net: RFGMNet
     [
         ({"search_area_scale": 0.5}, "search_area_scale"),
         ({"window_influence": 1.5}, "window_influence"),
+        ({"size_rate": -0.1}, "size_rate"),
         ({"memory_templates": 0}, "memory_templates"),
         ({"memory_templates": 1}, "memory=one_template"),
         ({"update_interval": 200}, "longest_update_interval 160 is shorter"),
