@@ -2,42 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
-from torch import Tensor, nn
 
+from ltr.models.counting import Counter
 from ltr.models.registry import NetSpec, build_net
 
 # Both are truncated to two digits in the paper: rounding would give 92.28 and 92.36 M, and 40.01 G.
 PARAMETERS = {0: 92.12, 1: 92.20, 2: 92.27, 3: 92.35}
 MACS = {0: 40.00, 1: 39.63, 2: 38.85, 3: 37.66}
-
-
-class Counter:
-    """Counts as the profiler that OSTrack's code asks, whose numbers the field prints.
-
-    Linear layers and convolutions count their multiplications without the bias, normalisations four operations for an
-    element; products of queries, keys and values, softmax, activations and additions count nothing. Parameters are
-    those of layers: position embeddings and the class token are none.
-    """
-
-    def __init__(self, net: nn.Module) -> None:
-        self.macs = self.parameters = 0
-        for module in net.modules():
-            if not list(module.children()):
-                self.parameters += sum(parameter.numel() for parameter in module.parameters(recurse=False))
-                module.register_forward_hook(self.count)
-
-    def count(self, module: nn.Module, inputs: Any, output: Tensor) -> None:
-        """A hook."""
-        if isinstance(module, nn.Linear):
-            self.macs += output.numel() * module.in_features
-        elif isinstance(module, nn.Conv2d):
-            self.macs += output.numel() * module.weight[0].numel()
-        elif isinstance(module, nn.LayerNorm | nn.BatchNorm2d):
-            self.macs += 4 * output.numel()
 
 
 def counted(spec: NetSpec, templates: int) -> Counter:
