@@ -25,7 +25,10 @@ log = logging.getLogger(__name__)
 
 
 class Loader(Protocol):
-    """What the trainer asks of a loader; ``ltr.data.loader.build_loader`` makes one."""
+    """What the trainer asks of a loader; ``ltr.data.loader.build_loader`` makes one.
+
+    To train in several processes it also needs the method ``share`` of ``ltr.data.loader.TrackingLoader``.
+    """
 
     batch_size: int
 

@@ -81,7 +81,7 @@ class StatMeter:
             flat = torch.stack([v.reshape(()).float() for _, _, figures in pending for v in figures.values()])
             values = iter(flat.cpu().tolist())
             own = [(step, count, {name: next(values) for name in figures}) for step, count, figures in pending]
-        for together in zip_longest(*self._gather(own)):
+        for together in zip_longest(*self._gather(own)):  # a step of all; the main process comes last, for `last`
             for step, num_samples, figures in filter(None, reversed(together)):
                 self.last = figures
                 if not math.isfinite(figures["loss"]):

@@ -48,8 +48,8 @@ def test_it_trains_changes_settings_and_goes_on(tmp_path: Path, capsys: pytest.C
     assert run(*place, "--set", "max_epochs=2", "optim.lr=0.01", "optim.clip=none", "seed=3", "--workers", "1") == 0
     assert "going on" in (err := capsys.readouterr().err) and "max_epochs: 1 -> 2" in err and "best loss" in err
     assert len(read_log(folder / "log.csv")) == 2
-    assert run(*place, "--set", "max_epochs=1", "--no-resume", "--threads", "1") == 0
-    assert len(read_log(folder / "log.csv")) == 1
+    assert run(*place, "--set", "max_epochs=1", "--no-resume", "--threads", "1", "--accumulate", "3") == 0
+    assert [row["step"] for row in read_log(folder / "log.csv")] == ["2"]  # six batches
     assert len(read_log(folder / "previous_001" / "log.csv")) == 2
 
 

@@ -168,6 +168,21 @@ def test_another_number_of_processes_goes_on_at_the_same_sample(
     assert len(read_log(tmp_path / "run" / "log.csv")) == 2
 
 
+def test_parts_of_a_net_may_be_without_a_loss(tmp_path: Path) -> None:
+    class Partial(ToyActor):
+        def __init__(self, net: Any) -> None:
+            super().__init__(net)
+            net.spare = torch.nn.Linear(2, 2)
+
+        def __call__(self, batch: Any) -> Any:
+            distance = (self.net(batch["search"]) - batch["centre"]).abs().mean()
+            return distance, {"distance": distance.detach()}
+
+    settings = replace(PLAIN, max_epochs=1, num_workers=1)
+    assert together(tmp_path, lambda p: train(tmp_path / "run", settings, p, actor=Partial)) == [(0, ""), (0, "")]
+    assert len(read_log(tmp_path / "run" / "log.csv")) == 1
+
+
 @pytest.mark.parametrize("rank", [0, 1])
 @pytest.mark.parametrize("failure", ["error", "nan", "fault", "kill"])
 def test_an_error_in_one_process_ends_all_with_one_message(tmp_path: Path, rank: int, failure: str) -> None:
