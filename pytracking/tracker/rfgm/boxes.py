@@ -23,6 +23,22 @@ def box_in_image(
     return [x0 + 0.5 * w0 + cx - 0.5 * (side + w), y0 + 0.5 * h0 + cy - 0.5 * (side + h), w, h]
 
 
+def size_factors(found_xywh: Sequence[float], true_xywh: Sequence[float], limit: float = 2.0) -> tuple[float, float]:
+    """What to multiply a width and a height with, so that they become the true ones; at most the limit either way."""
+    width, height = (
+        min(max(true / max(found, 1e-6), 1 / limit), limit)
+        for found, true in zip(found_xywh[2:], true_xywh[2:], strict=True)
+    )
+    return width, height
+
+
+def scaled_size(box_xywh: Sequence[float], factors: tuple[float, float]) -> list[float]:
+    """A box of the same centre, its width and height multiplied."""
+    x, y, w, h = box_xywh
+    width, height = w * factors[0], h * factors[1]
+    return [x + 0.5 * (w - width), y + 0.5 * (h - height), width, height]
+
+
 def slowed_size(box_xywh: Sequence[float], last_xywh: Sequence[float], rate: float) -> list[float]:
     """A box of the same centre whose size goes only a share of the way from the last one's, in logarithms.
 

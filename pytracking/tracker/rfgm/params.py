@@ -42,6 +42,7 @@ class RFGMParams:
     template_area_scale: float = 2.0  # side of a template / sqrt(w * h) of the target
     search_area_scale: float = 4.0  # side of the search region / sqrt(w * h) of the target
     window_influence: float = 1.0  # 0: scores as they are; 1: times a Hann window; between, a mixture of both
+    calibrate_size: bool = False  # sizes are multiplied by what the head misses in the first frame; not in the paper
     size_rate: float = 1.0  # share of the way from the last size to the head's; below 1 is not in the paper
     border_margin: float = 10.0  # pixels of a box that stay in the image along each axis, and its smallest side
 

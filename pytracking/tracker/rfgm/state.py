@@ -15,6 +15,7 @@ class RFGMState:
         box_xywh: where the target was last, in image pixels.
         image_size_hw: of every frame.
         memory: what the encoder reads beside the search region.
+        size_factors: what the head's widths and heights are multiplied with.
         frame_num: the first frame is 0.
         last_update: the frame of the last template.
     """
@@ -22,5 +23,6 @@ class RFGMState:
     box_xywh: list[float]
     image_size_hw: tuple[int, int]
     memory: Memory
+    size_factors: tuple[float, float] = (1.0, 1.0)
     frame_num: int = 0
     last_update: int = 0

@@ -16,7 +16,7 @@ from ltr.ops.crop import to_tensor
 from ltr.ops.target_crop import padded_crop
 from ltr.ops.windows import hann2d
 from pytracking.api import FrameInfo, InitInfo, TrackerOutput
-from pytracking.tracker.rfgm.boxes import box_in_image, clipped_box, slowed_size
+from pytracking.tracker.rfgm.boxes import box_in_image, clipped_box, scaled_size, size_factors, slowed_size
 from pytracking.tracker.rfgm.memory import new_memory
 from pytracking.tracker.rfgm.net import adjust_net, load_rfgm
 from pytracking.tracker.rfgm.params import RFGMParams
@@ -64,6 +64,8 @@ class RFGMTracker:
         box = [float(value) for value in info["init_bbox"]]
         memory = new_memory(self.params, self._template(image, box), self.net.filter_tokens)
         self._state = RFGMState(box, (image.shape[0], image.shape[1]), memory)
+        if self.params.calibrate_size:
+            self._state.size_factors = self._calibrated(image, box, memory.first)
         return {"target_bbox": list(box)}
 
     @torch.no_grad()
@@ -79,7 +81,8 @@ class RFGMTracker:
         box, score = self._decode(maps)
         side = net.search_size / scale
         if box is not None:
-            found = slowed_size(box_in_image(box, around, side), around, params.size_rate)
+            found = scaled_size(box_in_image(box, around, side), state.size_factors)
+            found = slowed_size(found, around, params.size_rate)
             state.box_xywh = clipped_box(found, state.image_size_hw, params.border_margin)
             if params.takes_template(state.frame_num, state.last_update):
                 state.memory.add(self._template(image, state.box_xywh), score, search)
@@ -97,6 +100,15 @@ class RFGMTracker:
         """Tokens ``(1, N, C)`` of the template around a box."""
         crop, _ = padded_crop(image, np.array(box_xywh), self.params.template_area_scale, self.net.template_size)
         return self.net.embed_template(self._images(crop))
+
+    def _calibrated(self, image: np.ndarray, box_xywh: list[float], template: Tensor) -> tuple[float, float]:
+        """What the head's sizes must be multiplied with to be right in the first frame."""
+        crop, scale = padded_crop(image, np.array(box_xywh), self.params.search_area_scale, self.net.search_size)
+        maps = self.net.head(self.net.encode(template, self.net.embed_search(self._images(crop))))
+        box, _ = self._decode(maps)
+        if box is None:
+            return 1.0, 1.0
+        return size_factors(box_in_image(box, box_xywh, self.net.search_size / scale), box_xywh)
 
     def _images(self, crop: np.ndarray) -> Tensor:
         return to_tensor([crop], self.device)

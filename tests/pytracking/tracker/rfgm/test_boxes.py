@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytracking.tracker.rfgm.boxes import box_in_image, clipped_box, slowed_size
+from pytracking.tracker.rfgm.boxes import box_in_image, clipped_box, scaled_size, size_factors, slowed_size
 
 GOLDENS = np.load(Path(__file__).parents[3] / "goldens" / "rfgm" / "tracking.npz")
 
@@ -43,6 +43,13 @@ def test_sizes_change_by_a_share() -> None:
     assert slowed_size(new, last, 1) == new
     assert slowed_size(new, last, 0) == [115, 185, 10, 40]
     np.testing.assert_allclose(slowed_size(new, last, 0.5), [110, 195, 20, 20])
+
+
+def test_factors_make_sizes_true_within_a_limit() -> None:
+    assert size_factors([0, 0, 20, 30], [50, 60, 30, 20]) == pytest.approx((1.5, 2 / 3))
+    assert size_factors([0, 0, 20, 90], [50, 60, 90, 20]) == (2.0, 0.5)
+    assert size_factors([0, 0, 0, 30], [0, 0, 30, 30]) == (2.0, 1.0)
+    assert scaled_size([100, 200, 20, 30], (1.5, 0.5)) == [95, 207.5, 30, 15]
 
 
 PLACE, LENGTH, SIDE = st.floats(-1e4, 1e4), st.floats(1e-3, 1e4), st.integers(1, 300)

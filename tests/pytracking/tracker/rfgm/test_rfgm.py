@@ -51,12 +51,26 @@ def begun(net: RFGMNet, params: RFGMParams) -> RFGMTracker:
         *({"memory": kind, **OFTEN} for kind in KINDS),
         {**OFTEN, "precision": "bf16"},
         {**OFTEN, "schedule": "since_last", "filter_on_next_frame": False, "memory_templates": 2},
-        {"window_influence": 0, "border_margin": 1, "search_area_scale": 3, "size_rate": 0.1},
+        {"window_influence": 0, "border_margin": 1, "search_area_scale": 3, "size_rate": 0.1, "calibrate_size": True},
     ],
     ids=str,
 )
 def test_contract(changes: dict[str, Any], tiny_weights: Path) -> None:
     check_tracker("rfgm", "rfgm_b256", weights=tiny_weights, overrides=changes, device="cpu")
+
+
+def test_calibrated_sizes_are_the_heads_times_what_it_missed_at_first(tiny_net: RFGMNet) -> None:
+    image = moving_target(2)[0][1]
+    params = RFGMParams(memory="one_template", border_margin=1)
+    plain, calibrated = begun(tiny_net, params), begun(tiny_net, replace(params, calibrate_size=True))
+    factors = calibrated.state.size_factors
+    assert plain.state.size_factors == (1, 1)
+    assert all(0.5 <= factor <= 2 and factor != 1 for factor in factors)
+    boxes = [tracker.track(image)["target_bbox"] for tracker in (plain, calibrated)]
+    centres = [[x + w / 2, y + h / 2] for x, y, w, h in boxes]
+    sizes = [[w, h] for _, _, w, h in boxes]
+    np.testing.assert_allclose(sizes[1], np.multiply(sizes[0], factors), rtol=1e-5)
+    np.testing.assert_allclose(centres[1], centres[0], atol=1e-3)
 
 
 @pytest.mark.parametrize(("kind", "frames"), [("memory", 50), ("score_memory", 50), ("gr_memory", 1200)])
