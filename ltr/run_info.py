@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if __package__ in (None, ""):  # run as a file: Python put ltr/ itself on the path, which is no package root
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from ltr.admin.errors import UsageError, UserError
+from ltr.admin.errors import UsageError
 from ltr.admin.log import run_cli, setup_logging
 from ltr.admin.overrides import parse_assignments
 
@@ -100,17 +100,17 @@ def count_frame(spec: NetSpec) -> tuple[Counter, str]:
     import torch
 
     from ltr.models.counting import Counter
-    from ltr.models.frame_pass import frame_pass
     from ltr.models.registry import build_net
 
     for device in ("meta", "cpu"):  # shapes are enough for most operators, and cost nothing
         with torch.device(device), torch.no_grad():
             net = build_net(spec).eval()
             counter = Counter(net)
+            frame_pass = getattr(net, "frame_pass", None)
+            if frame_pass is None:
+                return counter, f"{type(net).__name__} has no method frame_pass that runs what a frame needs"
             try:
-                return counter, frame_pass(net)
-            except UserError as unknown:
-                return counter, str(unknown)
+                return counter, frame_pass()
             except RuntimeError:
                 if device == "cpu":
                     raise

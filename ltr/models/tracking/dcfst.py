@@ -14,6 +14,7 @@ from torch import Tensor
 from ltr.models.backbone.resnet import ResNet, resnet18, resnet50
 from ltr.models.bbreg.box_branch import BoxBranchNet
 from ltr.models.bbreg.iou_net import AtomIoUNet, narrow_iou_net
+from ltr.models.counting import image_like
 from ltr.models.official import OfficialNet
 from ltr.models.registry import NetSpec
 from ltr.models.target_locator.location_predictor import LocationPredictor, normalise
@@ -21,6 +22,8 @@ from ltr.ops.proposal_grid import GRID_SIZE, SEARCH_AREA_SCALE, grid_centres
 from ltr.ops.ridge import ridge_regression
 
 BUILDERS = ("dcfst18", "dcfst50", "dcfst18_small")
+
+CROP = 288  # pixels of a search region's side in the paper
 OFFICIAL = {
     "SBDT_resnet18": OfficialNet(NetSpec("dcfst18")),
     "SBDT_resnet50": OfficialNet(NetSpec("dcfst50")),
@@ -103,6 +106,14 @@ class DCFSTNet(BoxBranchNet):
     def score(self, model: Tensor, features: Tensor) -> Tensor:
         """Models ``(B, D)`` and features ``(B, N, D)`` to scores ``(B, N)``."""
         return (features @ model[..., None])[..., 0]
+
+    def frame_pass(self) -> str:
+        """Runs, on zeros, the layers that a tracker runs for every frame; returns what that is (for ``ltr-info``)."""
+        maps = self.backbone(image_like(self, 1, 3, CROP, CROP))
+        self.iou_features(maps)
+        self.roi_features(maps, image_like(self, 1, 2) + CROP / self.search_area_scale, CROP)
+        boxes = f"{self.grid_size**2} proposals"
+        return f"the features of one search region of {CROP} pixels and {boxes}; rating boxes is not in it"
 
     def forward(
         self,

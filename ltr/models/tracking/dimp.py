@@ -13,6 +13,7 @@ from torch import Tensor
 from ltr.models.backbone.resnet import ResNet, resnet18, resnet50
 from ltr.models.bbreg.box_branch import BoxBranchNet
 from ltr.models.bbreg.iou_net import AtomIoUNet, narrow_iou_net
+from ltr.models.counting import image_like
 from ltr.models.official import OfficialNet
 from ltr.models.registry import NetSpec
 from ltr.models.target_classifier.classifier import TargetClassifier
@@ -20,6 +21,7 @@ from ltr.models.target_classifier.optimizer import FilterIterates
 
 BUILDERS = ("dimp18", "dimp50", "dimp18_small")
 
+CROP = 288  # pixels of a search region's side in the paper
 FILTER_SIZE, FEATURE_STRIDE = 4, 16
 
 # The published files say how their net was built; a net with other values of these has the same entries.
@@ -114,6 +116,13 @@ class DiMPNet(BoxBranchNet):
         The cell ``(i, j)`` stands for the position ``(16 i, 16 j)`` of the crop.
         """
         return self.classifier.classify(target_filter, features)
+
+    def frame_pass(self) -> str:
+        """Runs, on zeros, the layers that a tracker runs for every frame; returns what that is (for ``ltr-info``)."""
+        maps = self.backbone(image_like(self, 1, 3, CROP, CROP))
+        self.classification_features(maps["layer3"])
+        self.iou_features(maps)
+        return f"the features of one search region of {CROP} pixels; rating boxes and updating the filter are not in it"
 
     def forward(
         self, train_images: Tensor, test_images: Tensor, train_boxes: Tensor, test_proposals: Tensor

@@ -7,11 +7,13 @@ from torch import Tensor, nn
 
 from ltr.models.backbone.siamfc_alexnet import SiamFCAlexNet
 from ltr.models.correlation.cross_correlation import cross_correlation
+from ltr.models.counting import image_like
 from ltr.models.layers.image_decoder import MirrorDecoder
 from ltr.models.layers.normalization import LocalResponseNorm
 
 BUILDERS = ("edcf",)
 
+CROP = 255  # pixels of a search region's side in the paper
 EXEMPLAR_CONV1_SIZE = 59  # first-layer cells under a 6 x 6 semantic exemplar
 
 
@@ -110,6 +112,15 @@ class EDCFNet(nn.Module):
     def adjust(self, correlation: Tensor) -> Tensor:
         """Bring a raw correlation to the range of logits."""
         return correlation * self.score_gain + self.score_bias
+
+    def frame_pass(self) -> str:
+        """Runs, on zeros, the layers that a tracker runs for every frame; returns what that is (for ``ltr-info``)."""
+        conv1 = self.encode(image_like(self, 1, 3, CROP, CROP))
+        if self.fine_kind is not None:
+            self.fine_features(conv1)
+        if self.has_semantic:
+            self.semantic_features(conv1)
+        return f"the features of one search region of {CROP} pixels"
 
     def reconstruct(self, semantic: Tensor) -> Tensor:
         """Decode semantic features into normalised images (Eq. 2): 22 x 22 cells to 255 pixels, 6 x 6 to 127."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ltr.models.backbone.elimination import EliminatingViT
 from ltr.models.backbone.stems import STRIDE, ResNetStem, patch_stem
 from ltr.models.backbone.vit import RelevanceViT
+from ltr.models.counting import image_like
 from ltr.models.head.center import CenterHead, CenterMaps, decode_center
 from ltr.models.layers.fusion import fuse_conv_bn, in_channels_last
 from ltr.models.layers.packed import pack_convolutions
@@ -119,6 +120,13 @@ class RFGMNet(nn.Module):
     def decode(self, maps: CenterMaps, window: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Maps to boxes ``(B, 4)``, cx, cy, w, h in fractions of the crop, and scores ``(B,)``; see `decode_center`."""
         return decode_center(maps, window)
+
+    def frame_pass(self) -> str:
+        """Runs, on zeros, the layers that a tracker runs for every frame; returns what that is (for ``ltr-info``)."""
+        frames = max(1, self.memory_tokens // self.template_tokens)
+        side, size = self.template_size, self.search_size
+        self(image_like(self, 1, frames, 3, side, side), image_like(self, 1, 3, size, size))
+        return f"one search region of {size} pixels with {frames} templates of {side}, all embedded anew"
 
     def forward(self, templates: Tensor, search: Tensor) -> RFGMOutput:
         """Finds the target; in training mode with masks that are drawn, in evaluation mode by dropping tokens.
