@@ -26,14 +26,15 @@ class EliminatingViT(RelevanceViT):
         places: indices of the blocks that eliminate.
         keep: share of the search tokens, of those that are still there, that each of them leaves.
         drop_path: stochastic depth of the last block in training.
+        asks: the template's token whose attention decides; None: the mean of all of them.
     """
 
     def __init__(
         self, width: int, depth: int, heads: int, template_side: int, search_side: int, patch_embed: nn.Module,
-        places: Sequence[int], keep: float, drop_path: float = 0.0,
+        places: Sequence[int], keep: float, drop_path: float = 0.0, asks: int | None = None,
     ) -> None:  # fmt: skip
         super().__init__(width, depth, heads, template_side, search_side, patch_embed, (), (), (1, 1), drop_path)
-        self.places, self.keep = tuple(places), keep
+        self.places, self.keep, self.asks = tuple(places), keep, asks
 
     def encode(self, memory: Tensor, search: Tensor) -> tuple[Tensor, list[Tensor]]:
         """As :meth:`RelevanceViT.encode`; features of search tokens that were eliminated are zero."""
@@ -42,7 +43,7 @@ class EliminatingViT(RelevanceViT):
         for number in range(len(self.blocks)):
             if number in self.places:
                 keep = math.ceil(self.keep * left.shape[1] - 1e-9)  # 0.7 * 10 must not become 8
-                tokens, kept = self.block(number).eliminate(tokens, count, keep)
+                tokens, kept = self.block(number).eliminate(tokens, count, keep, self.asks)
                 left = left.gather(1, kept)
             else:
                 tokens = self.blocks[number](tokens)

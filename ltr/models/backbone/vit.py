@@ -79,19 +79,21 @@ class Block(nn.Module):
             joined = _rows(self.attn.join(apply_weights(weights, v, visible, True)), index)
         return self._finish(_rows(tokens, index), joined), kept
 
-    def eliminate(self, tokens: Tensor, memory: int, keep: int) -> tuple[Tensor, Tensor]:
+    def eliminate(self, tokens: Tensor, memory: int, keep: int, asks: int | None = None) -> tuple[Tensor, Tensor]:
         """OSTrack's candidate elimination: drops search tokens behind the attention.
 
         Args:
             tokens: ``(B, N, C)``, the template's first.
             memory: M, how many of them are the template's.
             keep: how many of the others stay, those with the most attention of the template's.
+            asks: whose attention counts, a number below M; None: the mean of all of the template's.
 
         Returns:
             ``(B, M + keep, C)`` tokens, and ``(B, keep)`` which of the search tokens are left, ascending.
         """
         q, k, v = self._split(tokens)
-        attention = attention_weights(q[:, :, :memory], k)[..., memory:].mean((1, 2), dtype=torch.float32)
+        rows = q[:, :, :memory] if asks is None else q[:, :, asks : asks + 1]
+        attention = attention_weights(rows, k)[..., memory:].mean((1, 2), dtype=torch.float32)
         kept = attention.topk(keep, sorted=False).indices.sort().values
         template = torch.arange(memory, device=tokens.device).expand(len(tokens), -1)
         return self._finish(tokens, self.attn.join(attend(q, k, v)), torch.cat([template, memory + kept], 1)), kept

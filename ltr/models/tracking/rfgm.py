@@ -264,16 +264,21 @@ def rfgm_ostrack256(drop_path: float = 0.1) -> RFGMNet:
     return rfgm_b256(0, 64, drop_path=drop_path)
 
 
-def rfgm_ostrack256_ce(keep_candidates: float = 0.7, drop_path: float = 0.1) -> RFGMNet:
+def rfgm_ostrack256_ce(keep_candidates: float = 0.7, drop_path: float = 0.1, asks: str = "centre") -> RFGMNet:
     """Builds OSTrack-256 with candidate elimination at inference.
 
     Args:
         keep_candidates: share of the search tokens that each of the blocks 4, 7 and 10 leaves.
         drop_path: stochastic depth of the last block in training.
+        asks: whose attention the search tokens need: that of the token at the template's ``centre`` (of the middle
+            four the upper left one, as in the published configurations), or ``all`` of the template's on average.
     """
     if not 0 < keep_candidates <= 1:
         raise ValueError(f"keep_candidates must be in (0, 1], not {keep_candidates}")
-    backbone = EliminatingViT(768, 12, 12, 8, 16, patch_stem(768), (3, 6, 9), keep_candidates, drop_path)
+    if asks not in ("centre", "all"):
+        raise ValueError(f"asks must be 'centre' or 'all', not {asks!r}")
+    asked = 3 * 8 + 3 if asks == "centre" else None
+    backbone = EliminatingViT(768, 12, 12, 8, 16, patch_stem(768), (3, 6, 9), keep_candidates, drop_path, asked)
     return RFGMNet(backbone, CenterHead(768), 128, 256, 64)
 
 

@@ -93,10 +93,10 @@ def ostrack(
     return net.state_dict(), template, search
 
 
-def filled(builder: str, state: dict[str, Tensor]) -> RFGMNet:
+def filled(builder: str, state: dict[str, Tensor], **kwargs: object) -> RFGMNet:
     """A net around weights that are there."""
     with torch.device("meta"):
-        net = build_net(NetSpec(builder))
+        net = build_net(NetSpec(builder, kwargs))
     net.load_state_dict(state, assign=True)
     assert isinstance(net, RFGMNet)
     return net.eval()
@@ -134,7 +134,7 @@ def test_the_whole_net_of_the_published_code(ostrack: tuple[dict[str, Tensor], T
 def test_the_whole_net_with_candidate_elimination(ostrack: tuple[dict[str, Tensor], Tensor, Tensor]) -> None:
     golden = np.load(GOLDENS / "net.npz")
     state, template, search = ostrack
-    net = filled("rfgm_ostrack256_ce", state)
+    net = filled("rfgm_ostrack256_ce", state, asks="all")  # the goldens were made without a choice of template tokens
     found = net(template[:, None], search)
     for name in ("score", "size", "offset"):
         values = getattr(found.maps, name)
@@ -143,6 +143,17 @@ def test_the_whole_net_with_candidate_elimination(ostrack: tuple[dict[str, Tenso
     features = net.encode(net.embed_template(template), net.embed_search(search))[0]
     removed = np.concatenate([golden[f"d_ce0.7/removed{place}"][0] for place in range(3)])
     assert sorted(removed) == (features == 0).all(1).nonzero()[:, 0].tolist()
+
+
+def test_the_centre_of_the_template_eliminates_as_in_the_published_configurations() -> None:
+    with torch.device("meta"):
+        net = build_net(NetSpec("rfgm_ostrack256_ce")).eval()
+    asked = []
+    for block in net.get_submodule("backbone.blocks"):
+        eliminate = block.eliminate
+        block.eliminate = lambda *given, to=eliminate: asked.append(given[3]) or to(*given)
+    net(torch.empty(1, 1, 3, 128, 128, device="meta"), torch.empty(1, 3, 256, 256, device="meta"))
+    assert asked == [27] * 3  # row 3 and column 3 of 8 x 8
 
 
 def test_weights_of_another_size_name_both_shapes(tmp_path: Path) -> None:
@@ -178,6 +189,8 @@ def test_nets_that_cannot_be_are_refused(kwargs: dict[str, object], message: str
         build_net(NetSpec("rfgm_t_small", kwargs))
     with pytest.raises(UserError, match=r"keep_candidates must be in \(0, 1\], not 1.5"):
         build_net(NetSpec("rfgm_ostrack256_ce", {"keep_candidates": 1.5}))
+    with pytest.raises(UserError, match="asks must be 'centre' or 'all', not 'center'"):
+        build_net(NetSpec("rfgm_ostrack256_ce", {"asks": "center"}))
 
 
 @torch.no_grad()

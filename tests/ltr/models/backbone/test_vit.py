@@ -64,6 +64,9 @@ def test_candidate_elimination_of_the_published_code(
     assert kept[0].tolist() == sorted(best_first)
     published = np.argsort(np.concatenate([np.arange(4), 4 + best_first]))  # its tokens come in the order of attention
     assert_golden(left, "a/block3_ce0.7_out", order=published)
+    for asks in range(4):
+        by_hand = torch.from_numpy(GOLDENS["a/block3_attn"])[0, :, asks, 4:].mean(0).topk(5).indices
+        assert made.eliminate(tokens, 4, 5, asks)[1][0].tolist() == sorted(by_hand.tolist())
 
 
 @torch.no_grad()
