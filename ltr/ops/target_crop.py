@@ -93,10 +93,10 @@ def padding_mask(
         ``(S, S)`` bool.
     """
     side = _side(box_xywh, area_factor)
-    window = np.ones((side, side), dtype=np.float32)
-    _, target = _overlap(_corner(box_xywh, side), side, image_size_hw)
-    window[target] = 0
-    return _resized(window, output_size) != 0
+    _, shown = _overlap(_corner(box_xywh, side), side, image_size_hw)
+    # What is not beyond the image is a rectangle: its rows and columns are enough, whatever the window's size.
+    rows, columns = (_is_mixed_with_the_rest(side, part, output_size) for part in shown)
+    return rows[:, None] | columns[None]
 
 
 def shifted_crop(
@@ -167,6 +167,13 @@ def cut_window(image: np.ndarray, corner_xy: tuple[int, int], side: int) -> np.n
     return image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1][
         np.ix_(rows - rows[0], columns - columns[0])
     ]
+
+
+def _is_mixed_with_the_rest(side: int, part: slice, output_size: int) -> np.ndarray:
+    """``(output_size,)`` which places of a resized axis show something that is not in a part of the original one."""
+    line = np.ones((side, 1), dtype=np.float32)
+    line[part] = 0
+    return cv2.resize(line, (1, output_size), interpolation=cv2.INTER_LINEAR).reshape(-1) != 0
 
 
 def _padded_window(image: np.ndarray, corner_xy: tuple[int, int], side: int) -> np.ndarray:

@@ -73,6 +73,14 @@ def test_padded_crop_is_the_official_one(case: int, picture_by_recipe: Callable[
     assert not patch[_inner(mask)].any()
 
 
+def test_a_padding_mask_of_any_window_needs_little_memory() -> None:
+    box = np.array([-1e6, -1e6, 2e6, 2e6])  # as a whole its window would take 64 TB
+    mask = padding_mask((400_000, 400_000), box, 4, 64)
+    assert mask.shape == (64, 64)
+    for axis in (0, 1):
+        assert np.flatnonzero(~mask.all(axis)).tolist() == [32, 33, 34]  # 400,000 of 8,000,000 pixels
+
+
 def _inner(mask: np.ndarray) -> np.ndarray:
     """The mask without the pixels that are interpolated with the image's."""
     padded = np.pad(mask, 2, constant_values=True)
