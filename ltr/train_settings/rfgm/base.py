@@ -26,7 +26,7 @@ PAPER = Mixture(
     train={"lasot:train": 1.0, "got10k:vottrain": 1.0, "coco:train": 1.0, "trackingnet:0-11": 1.0},
     val={"got10k:votval": 1.0},
 )
-GOT10K = Mixture(train={"got10k:train_full": 1.0}, val={"got10k:votval": 1.0})
+GOT10K = Mixture(train={"got10k:train_full": 1.0}, val={"got10k:official_val": 1.0})
 
 # Arguments of the builders that a setting may change.
 _COMMON = ("stages", "drop_path")

@@ -139,5 +139,8 @@ def _load_plain_vit(net: RFGMNet, tensors: dict[str, Tensor], path: Path) -> Non
     if positions is not None and positions.dim() == 3:
         grids = {"pos_embed_z": net.template_size, "pos_embed_x": net.search_size}
         for name, size in grids.items():
-            tensors[name] = resample_positions(positions, size // net.patch_size)
+            try:
+                tensors[name] = resample_positions(positions, size // net.patch_size)
+            except ValueError as error:
+                raise UserError(f"weights {path} do not fit the encoder: {error}") from error
     fill(backbone, tensors, "encoder", path, {name for name in backbone.state_dict() if ".rank." in name})

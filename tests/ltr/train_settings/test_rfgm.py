@@ -83,6 +83,8 @@ def test_stages_of_training_are_the_papers() -> None:
     assert [s.optim.epochs for s in got] == [100, 30]
     assert [rate(got[0].optim, epoch) for epoch in (79, 80)] == pytest.approx([1, 0.1])
     assert all(s.data.paper == GOT10K for s in got)
+    # All training videos are trained on, so that those of "votval" would judge what was learned by heart.
+    assert (dict(GOT10K.train), dict(GOT10K.val)) == ({"got10k:train_full": 1.0}, {"got10k:official_val": 1.0})
 
 
 @pytest.mark.parametrize("name", PAPER)
@@ -178,6 +180,14 @@ def test_mae_fills_the_encoder_and_both_grids(tmp_path: Path) -> None:
     for name, tensor in net.state_dict().items():
         if ".rank." in name or name.startswith("box_head."):
             torch.testing.assert_close(tensor, before[name])
+
+
+def test_positions_that_are_no_grid_are_told(tmp_path: Path) -> None:
+    net = rfgm_t_small(stem="patch", **TINY_NET)
+    tensors = {"patch_embed.proj.weight": torch.zeros(16, 3, 16, 16), "pos_embed": torch.zeros(1, 200, 16)}
+    torch.save({"model": tensors}, tmp_path / "vit.pth")
+    with pytest.raises(UserError, match=r"vit\.pth do not fit the encoder: positions \(1, 200, 16\) are not"):
+        start_from(net, str(tmp_path / "vit.pth"), None)
 
 
 def test_the_second_stage_starts_from_the_first(tmp_path: Path) -> None:
