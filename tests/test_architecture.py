@@ -368,6 +368,7 @@ for name in ("visdom", "jpeg4py", "tensorboard", "ray"):
     sys.modules[name] = None  # makes `import` fail as it does where the package is missing
 for name in {names!r}:
     importlib.import_module(name)
+assert "timm" not in sys.modules, "only nets that are built with it may load timm"
 """
     done = python(code, tmp_path)
     assert done.returncode == 0, done.stderr
