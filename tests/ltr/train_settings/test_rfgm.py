@@ -13,7 +13,6 @@ import torch
 from ltr import run_training
 from ltr.admin.checkpoint import NetSpec, load_net, save_model
 from ltr.admin.errors import UserError
-from ltr.data.processing.rfgm import RFGMSampling
 from ltr.models.backbone.positions import resample_positions
 from ltr.models.registry import build_net
 from ltr.models.tracking.dimp import dimp18_small
@@ -22,7 +21,7 @@ from ltr.train_settings.optim import rate
 from ltr.train_settings.rfgm import rfgm_b256 as paper
 from ltr.train_settings.rfgm import rfgm_t_small as small_setting
 from ltr.train_settings.rfgm import rfgm_tiny
-from ltr.train_settings.rfgm.base import GOT10K, NetSettings, RFGMTrainSettings, build, net_spec, parameter_groups
+from ltr.train_settings.rfgm.base import GOT10K, RFGMTrainSettings, build, net_spec, parameter_groups
 from ltr.train_settings.rfgm.start import begin_as_matcher, begin_untrained, start_from
 from ltr.trainers.settings_registry import find_module, list_settings
 from ltr.trainers.trainer import Trainer
@@ -256,8 +255,24 @@ def test_settings_out_of_range_are_wrong_usage(
     assert not any(tmp_path.iterdir())
 
 
-def test_jitter_of_the_papers_base() -> None:
-    sampling = paper.settings().data.sampling
-    assert sampling == RFGMSampling()
-    assert (sampling.search_centre_jitter, sampling.search_size_jitter, sampling.search_factor) == (3.0, 0.25, 4.0)
-    assert NetSettings().keep_at_first == 0.9
+def test_values_of_the_paper_and_of_its_base() -> None:
+    """Section 4.1 and Eq. 16; from `sampling` on what OSTrack's training has where the paper is silent."""
+    full = paper.settings()
+    assert (full.loss.focal, full.loss.giou, full.loss.l1, full.loss.ratio, full.loss.box_at) == (1, 2, 5, 1, "peak")
+    optim = full.optim
+    assert (optim.head_lr, optim.scorer_lr, optim.encoder_lr, optim.weight_decay) == (4e-4, 4e-4, 4e-5, 1e-4)
+    sampling = full.data.sampling
+    assert (sampling.template_factor, sampling.search_factor, sampling.search_crops) == (2.0, 4.0, 1)
+    assert (sampling.search_centre_jitter, sampling.search_size_jitter) == (3.0, 0.25)
+    assert (sampling.template_centre_jitter, sampling.template_size_jitter) == (0.0, 0.0)
+    assert (sampling.flip, sampling.crop_flip, sampling.grey, sampling.brightness) == (0.5, 0.5, 0.05, 0.2)
+    assert (full.data.max_gap, full.data.batch_size) == (200, 4 * 32)
+    assert (optim.grad_clip, full.net.drop_path, full.net.keep_at_first) == (0.1, 0.1, 0.9)
+
+
+def test_the_optimizer_and_the_clipping_are_those_of_the_settings() -> None:
+    experiment = build(small(paper.settings()))
+    assert isinstance(experiment.optimizer, torch.optim.AdamW)
+    groups = [(group["lr"], group["weight_decay"]) for group in experiment.optimizer.param_groups]
+    assert groups == [(4e-4, 1e-4), (4e-4, 1e-4), (4e-5, 1e-4)]
+    assert experiment.grad_clip == 0.1
