@@ -26,7 +26,7 @@ def settings() -> DCFSTTrainSettings:
             synthetic_share=0.1,
             sampling=DCFSTSampling(size_jitter=0.3, proposal_jitter=0.2),
             samples_per_epoch=2_400,
-            val_samples=320,
+            val_samples=96,
             batch_size=16,
             workers=1,
         ),

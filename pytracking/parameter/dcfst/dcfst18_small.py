@@ -1,4 +1,4 @@
-"""The small net, half of DCFST-18's channels and 441 proposals, tracked as DCFST-18 is."""
+"""The shipped net, half of DCFST-18's channels and 441 proposals, tracked as DCFST-18 is."""
 
 from __future__ import annotations
 
