@@ -7,6 +7,7 @@ the second digit. What solves a system here does it in float64.
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import torch
@@ -21,7 +22,8 @@ _ATTEMPTS = 6
 def ridge_regression(features: Tensor, labels: Tensor, regularization: float, side: Side = "auto") -> Tensor:
     """The model ``w`` that minimises ``|X w - y|^2 + lambda |w|^2`` (DCFST Eq. 1 to 3), differentiable in X and y.
 
-    A matrix that is singular in floating point is solved with a larger regularization; the result is finite.
+    A matrix that is singular in floating point is solved with a larger regularization; the result is finite. Features
+    that are not finite make their own model NaN, and its gradients, and no other of the batch.
 
     Args:
         features: X, ``(B, N, D)`` float32 or float64.
@@ -34,7 +36,7 @@ def ridge_regression(features: Tensor, labels: Tensor, regularization: float, si
         ``(B, D)`` of the features' dtype.
 
     Raises:
-        ValueError: shapes that do not fit, a negative regularization, or values that are not finite.
+        ValueError: shapes that do not fit, or a negative regularization.
     """
     if features.dim() != 3 or labels.shape != features.shape[:2]:
         raise ValueError(
@@ -86,10 +88,7 @@ def solve_normal_equations(gram: Tensor, moment: Tensor, regularization: float) 
         regularization: lambda, at least 0; larger where the matrix is singular.
 
     Returns:
-        ``(D,)`` of the moment's dtype.
-
-    Raises:
-        ValueError: values that are not finite.
+        ``(D,)`` of the moment's dtype; NaN where the system is not finite.
     """
     with torch.no_grad():
         factor = _factor(_double(gram)[None].clone(), regularization)
@@ -168,8 +167,9 @@ def _double(tensor: Tensor) -> Tensor:
 def _factor(gram: Tensor, regularization: float) -> Tensor:
     """Cholesky factors ``(B, n, n)`` of float64 matrices with the regularization on their diagonals.
 
-    Where rounding leaves a matrix without a factor, more is added until it has one. The matrices are overwritten.
-    Batched LU fails in some builds with MKL once the number of threads has been set; this does not.
+    Where rounding leaves a matrix without a factor, more is added until it has one; a matrix that is not finite has NaN
+    for a factor. The matrices are overwritten. Batched LU fails in some builds with MKL once the number of threads has
+    been set; this does not.
     """
     diagonal = gram.diagonal(dim1=-2, dim2=-1)
     least = diagonal.mean(-1, keepdim=True) * (gram.shape[-1] * torch.finfo(gram.dtype).eps)
@@ -184,4 +184,4 @@ def _factor(gram: Tensor, regularization: float) -> Tensor:
         more = torch.where(failed, torch.maximum(added, least), added)
         diagonal += more - added
         added, least = more, 100 * least
-    raise ValueError("the samples of a ridge regression are not finite")
+    return factor.masked_fill_(failed[..., None], math.nan)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ltr.admin.errors import UserError
 from ltr.admin.runtime import DTYPES
 from ltr.models.tracking.dcfst import DCFSTNet, prepare_for_tracking
 from ltr.ops.sample_patch import NetInput, sample_patch
@@ -77,7 +78,11 @@ class DCFSTTracker:
 
     @torch.no_grad()
     def initialize(self, image: np.ndarray, info: InitInfo) -> TrackerOutput:
-        """Learn a model from ``info["init_bbox"]`` ``[x, y, w, h]``, seen in many ways."""
+        """Learn a model from ``info["init_bbox"]`` ``[x, y, w, h]``, seen in many ways.
+
+        Raises:
+            UserError: the net's features are not finite.
+        """
         params = self.params
         box = [float(value) for value in info["init_bbox"]]
         target = Target.from_box(box, self.net.search_area_scale, self.side)
@@ -105,13 +110,19 @@ class DCFSTTracker:
             params.regularization,
             params.init_samples_minimum_weight,
         )
+        model = TargetModel(samples, self.labels, learning)
+        if not model.weights.isfinite().all():
+            raise UserError(
+                f"the features of the first frame overflow in {params.precision}: use precision fp32 or bf16, "
+                f"or other weights than {params.weights}"
+            )
         first_box = torch.from_numpy(boxes[:1].astype(np.float32)).to(self.device)
         self._state = DCFSTState(
             target=target,
             first_sz_hw=target.sz_hw,
             image_sz_hw=(image.shape[0], image.shape[1]),
             generator=torch.Generator().manual_seed(int(info.get("seed", 0))),
-            model=TargetModel(samples, self.labels, learning),
+            model=model,
             modulation=self.net.iou_modulation(each[0], first_box),
         )
         return {"target_bbox": box}

@@ -139,11 +139,17 @@ def test_bad_input_is_refused(
 
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_features_that_are_not_finite_are_refused(value: float, side: Side) -> None:
-    features = torch.rand(2, 5, 5)
+def test_features_that_are_not_finite_spoil_their_own_model_alone(value: float, side: Side) -> None:
+    features, labels = torch.rand(2, 5, 5), torch.rand(2, 5)
     features[1, 2, 3] = value
-    with pytest.raises(ValueError, match="not finite"):
-        ridge_regression(features, torch.rand(2, 5), 0.1, side)
+    features.requires_grad_()
+    model = ridge_regression(features, labels, 0.1, side)
+    model[0].sum().backward()
+    assert model[1].isnan().all()
+    torch.testing.assert_close(model[:1], ridge_regression(features[:1], labels[:1], 0.1, side))
+    assert features.grad is not None and features.grad[0].isfinite().all()
+    gram, moment = normal_equations(features[1].detach(), labels[1])
+    assert solve_normal_equations(gram, moment, 0.1).isnan().all()
 
 
 def test_sweeps_are_the_official_ones(system: tuple[Tensor, Tensor]) -> None:
