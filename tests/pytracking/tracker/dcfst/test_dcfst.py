@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +16,7 @@ from ltr.admin.checkpoint import NetSpec, save_model
 from ltr.admin.errors import UserError
 from ltr.models.tracking.dcfst import DCFSTNet
 from ltr.models.tracking.edcf import edcf
-from pytracking.host import create_tracker, prepare_parameters
+from pytracking.host import create_tracker
 from pytracking.parameter.dcfst import dcfst18, dcfst50, dcfst50_vot18
 from pytracking.testing import check_tracker, moving_target
 from pytracking.tracker.dcfst.params import DCFSTParams
@@ -108,6 +107,31 @@ def test_the_first_frame_is_one_batch_of_thirteen(small_net: DCFSTNet, monkeypat
     assert batches == [13]
 
 
+def test_crops_hold_boxes_of_the_targets_own_shape(small_net: DCFSTNet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proposals, the box that the box branch learns and the one that is refined, of a target that is no square."""
+    tracker = DCFSTTracker(DCFSTParams(**FOUND, debug=1), net=small_net)
+    net, seen = tracker.net, {"sizes": [], "maps": [], "learned": []}
+    backbone, features, modulation = net.backbone, net.roi_features, net.iou_modulation
+    monkeypatch.setattr(net, "backbone", lambda crops: seen["maps"].append(backbone(crops)) or seen["maps"][-1])
+    monkeypatch.setattr(net, "roi_features", lambda *given: seen["sizes"].append(given[1]) or features(*given))
+    monkeypatch.setattr(net, "iou_modulation", lambda *given: seen["learned"].append(given) or modulation(*given))
+    image, (w, h) = moving_target(1)[0][0], (40.0, 20.0)
+    tracker.initialize(image, {"init_bbox": [60.0, 50.0, w, h]})
+    scale = math.sqrt(w * h) * 5 / 96
+    finding = tracker.track(image)["debug"]["finding"]
+    assert len(seen["sizes"]) == 3 + 2  # crops of the first frame, and two of the second
+    for size in seen["sizes"][:4]:
+        assert size.tolist() == [pytest.approx([w / scale, h / scale])]
+    ((maps, boxes),) = seen["learned"]
+    assert torch.equal(maps["layer3"], seen["maps"][0]["layer3"][:1])  # of the crop that is as it was
+    # The crop is cut around the whole pixel next to the centre, (79.5, 59.5).
+    expected = [(96 - w / scale) / 2 - 0.5 / scale, (96 - h / scale) / 2 - 0.5 / scale, w / scale, h / scale]
+    assert boxes.tolist() == [pytest.approx(expected, abs=1e-4)]
+    dy, dx = (moved / scale for moved in finding.translation_yx)
+    expected = [(96 - w / scale) / 2 + dx, (96 - h / scale) / 2 + dy, w / scale, h / scale]
+    assert finding.start_boxes_xywh[0] == pytest.approx(expected, abs=1e-4)
+
+
 def finding_of(box: list[float], score: float = 0.5, move: tuple[float, float] = (0.0, 0.0)) -> Finding:
     rows = np.array([box], dtype=float)
     return Finding(score, move, rows, rows, np.zeros(1))
@@ -177,6 +201,17 @@ def test_training_takes_turns(small_net: DCFSTNet, monkeypatch: pytest.MonkeyPat
     assert trained == [3, 6, 9]
 
 
+def test_a_hard_negative_trains_at_once(small_net: DCFSTNet, monkeypatch: pytest.MonkeyPatch) -> None:
+    never = {"train_skipping": 1000, "hard_negative_distance": 0.0}
+    for threshold, times in ((-1e9, 3), (1e9, 0)):
+        tracker = begun(small_net, **never, hard_negative_threshold=threshold)
+        trained = []
+        monkeypatch.setattr(tracker.state.model, "train", lambda seen=trained: seen.append(0))
+        for _ in range(3):
+            tracker.track(moving_target(1)[0][0])
+        assert len(trained) == times
+
+
 @pytest.mark.parametrize(
     ("settings", "beside", "is_hard"),
     [
@@ -220,6 +255,16 @@ def test_what_is_not_finite_is_not_learned(small_net: DCFSTNet) -> None:
     features = torch.full((len(tracker.labels), 32), math.nan)
     assert not tracker._learn(Lesson(features, tracker.labels, tracker.away))
     assert tracker.state.model.initial_weight == 1.0
+
+
+def test_features_that_overflow_in_the_first_frame_are_an_error(
+    small_net: DCFSTNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracker = DCFSTTracker(DCFSTParams(**QUICK, precision="fp16"), net=small_net)
+    features = tracker.net.roi_features
+    monkeypatch.setattr(tracker.net, "roi_features", lambda *given: features(*given) * math.inf)
+    with pytest.raises(UserError, match="first frame overflow in fp16: use precision fp32"):
+        tracker.initialize(moving_target(1)[0][0], {"init_bbox": BOX})
 
 
 def looks_of(tracker: DCFSTTracker, finding: Finding, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -314,59 +359,3 @@ def test_weights_of_another_net_are_refused(tmp_path: Path) -> None:
     path = save_model(tmp_path / "other.safetensors", edcf(**arguments), NetSpec("edcf", arguments), {})
     with pytest.raises(UserError, match=r"other\.safetensors.*EDCFNet.*dcfst18"):
         create_tracker("dcfst", "dcfst18", weights=path, device="cpu")
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"image_sample_size": 250}, "multiple of 16"),
-        ({"learning_rate": 1.5}, "learning_rate"),
-        ({"regularization": math.nan}, "regularization"),
-        ({"regularization": -0.1}, "regularization"),
-        ({"window_sigma_factor": 0.0}, "window_sigma_factor"),
-        ({"augment_blur": ((0, 1),)}, "augment_blur"),
-        ({"augment_rotate": (math.nan,)}, "augment_rotate"),
-        ({"target_not_found_threshold": math.nan}, "target_not_found_threshold"),
-        ({"box_refinement_step_length": math.inf}, "box_refinement_step_length"),
-        ({"train_skipping": 0}, "train_skipping"),
-        ({"gauss_seidel_sweeps": -1}, "gauss_seidel_sweeps"),
-    ],
-)
-def test_parameters_out_of_range_are_refused(change: dict[str, Any], words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        replace(DCFSTParams(), **change)
-
-
-# The official parameter files: rates, thresholds, window, damping.
-OFFICIAL = {
-    "dcfst18": (0.013, 0.25, 0.3, 0.125, 1.05, 0.5, 0.7),
-    "dcfst18_got10k": (0.016, 0.3, 0.3, 0.15, 1.3, 0.5, 0.3),
-    "dcfst18_nfs": (0.016, 0.25, 0.3, 0.125, 2.2, 0.8, 0.3),
-    "dcfst18_trackingnet": (0.01, 0.3, 0.3, 0.1, 0.8, 0.6, 0.5),
-    "dcfst18_vot19": (0.018, 0.1, 0.15, 0.16, 0.8, 0.4, 0.5),
-    "dcfst50": (0.02, 0.2, 0.5, 0.1, 1.0, 0.5, 0.4),
-    "dcfst50_trackingnet": (0.016, 0.2, 0.5, 0.01, 1.2, 0.5, 0.3),
-    "dcfst50_vot18": (0.018, 0.0, 0.5, 0.22, 0.9, 0.3, 0.6),
-}
-
-
-@pytest.mark.parametrize("name", OFFICIAL)
-def test_official_values(name: str) -> None:
-    p = importlib.import_module(f"pytracking.parameter.dcfst.{name}").parameters()
-    assert OFFICIAL[name] == (
-        p.learning_rate, p.target_not_found_threshold, p.hard_negative_threshold, p.hard_negative_learning_rate,
-        p.window_sigma_factor, p.window_min, p.scale_damp,
-    )  # fmt: skip
-    is_18 = "18" in name.split("_")[0]
-    assert p.weights == ("dcfst18" if is_18 else "dcfst50")
-    assert (p.update, p.hard_negatives, p.retrain_when_lost, p.output_box) == (
-        ("features", "absolute", False, "inclusive") if is_18 else ("normal_equations", "relative", True, "clipped")
-    )
-    assert (p.num_init_random_boxes, p.box_jitter_pos, p.iounet_k) == ((9, 0.1, 3) if is_18 else (19, 0.2, 5))
-
-
-def test_settings_as_text() -> None:
-    params = prepare_parameters("dcfst", "dcfst18", overrides={"window_sigma_factor": "none", "augment_rotate": "10"})
-    assert params.window_sigma_factor is None and params.augment_rotate == (10,)
-    with pytest.raises(UserError, match="scale_damp"):
-        prepare_parameters("dcfst", "dcfst18", overrides={"scale_dmap": "0.7"})
