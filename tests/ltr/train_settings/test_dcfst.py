@@ -146,6 +146,18 @@ def test_the_small_net_starts_from_the_small_dimp(tmp_path: Path) -> None:
     assert taken and all(torch.equal(own[name], theirs[name]) for name in taken)
 
 
+def test_a_training_that_runs_away_says_so(tmp_path: Path) -> None:
+    """The features overflow in the second batch, before there is a loss."""
+    settings = small(dcfst18.settings(), tmp_path)
+    wild = replace(
+        settings,
+        data=replace(settings.data, samples_per_epoch=8),
+        optim=replace(settings.optim, locator_lr=1e30),
+    )
+    with pytest.raises(UserError, match=r"loss is not finite: locator = nan in epoch 1, batch 2"):
+        Trainer(build(wild), tmp_path, "cpu").run()
+
+
 @pytest.mark.slow
 def test_the_tiny_setting_learns_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
     settings = dcfst_tiny.settings()
