@@ -71,6 +71,8 @@ class NetSettings:
         for name in ("keep_at_first", "score_at_first"):
             if getattr(self, name) is not None:
                 check_range("NetSettings", name, getattr(self, name), 0, 1, low_open=True, high_open=True)
+        if self.matching and (self.builder != "rfgm_t_small" or self.stem != "resnet"):
+            raise ValueError("NetSettings.matching is for rfgm_t_small with stem=resnet: set net.matching=false")
 
 
 @dataclass(frozen=True, kw_only=True)

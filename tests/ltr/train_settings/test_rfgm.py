@@ -243,6 +243,7 @@ def test_the_tiny_setting_learns(tmp_path: Path) -> None:
         ("net.stages=4", "stages must be in [0, 3]"),
         ("net.keep_at_first=1", "keep_at_first must be in (0, 1)"),
         ("net.stem=cnn", "expected one of patch, resnet"),
+        ("net.matching=true", "matching is for rfgm_t_small with stem=resnet"),
         ("data.sampling.search_centre_jitter=5", "centres leave the crop"),
         ("loss.ratio=-1", "ratio must be at least 0"),
     ],
