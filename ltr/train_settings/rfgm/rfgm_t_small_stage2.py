@@ -32,5 +32,5 @@ def settings() -> RFGMTrainSettings:
             ),
             samples_per_epoch=400,
         ),
-        optim=replace(first.optim, head_lr=7e-4, encoder_lr=7e-4, stem_lr=3e-4, epochs=18),
+        optim=replace(first.optim, head_lr=7e-4, encoder_lr=7e-4, stem_lr=3e-4, epochs=22),
     )
