@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from ltr.ops import ridge
 from ltr.ops.ridge import (
     Side,
     gauss_seidel,
@@ -53,6 +54,19 @@ def test_solutions_are_the_official_ones(count: int, size: int, side: Side) -> N
     y = torch.from_numpy(drawn(f"ridge.y.{count}.{size}").random_sample((count, 1))[:, 0])
     model = ridge_regression(x[None], y[None], 0.1, side)[0]
     np.testing.assert_allclose(model, GOLDENS[f"w_{count}x{size}"], atol=1e-11)
+
+
+@pytest.mark.parametrize(("count", "size", "side"), [(7, 4, "primal"), (4, 7, "dual"), (5, 5, "primal")])
+def test_the_smaller_system_is_the_one_that_is_solved(
+    count: int, size: int, side: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Primal where D <= N, dual where D > N."""
+    factor, shapes = ridge._factor, []
+    monkeypatch.setattr(ridge, "_factor", lambda gram, added: shapes.append(tuple(gram.shape)) or factor(gram, added))
+    x, y = torch.rand(2, count, size), torch.rand(2, count)
+    model = ridge_regression(x, y, 0.1)
+    assert shapes == [(2, min(count, size), min(count, size))]
+    assert torch.equal(model, ridge_regression(x, y, 0.1, side))
 
 
 @pytest.mark.parametrize("side", SIDES)
