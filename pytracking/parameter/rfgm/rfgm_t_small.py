@@ -18,7 +18,6 @@ def parameters() -> RFGMParams:
         rfgm_b256.parameters(),
         weights="rfgm_t_small",
         memory="one_template",
-        memory_templates=1,
         calibrate_size=True,
         size_rate=0.25,
     )

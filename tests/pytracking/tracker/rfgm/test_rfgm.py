@@ -248,6 +248,12 @@ def test_parameters_out_of_range_are_refused(change: dict[str, Any], words: str)
         replace(RFGMParams(), **change)
 
 
+@pytest.mark.parametrize("name", ["default", "rfgm_b256_one_template"])
+def test_the_kind_of_memory_can_be_set_alone(name: str) -> None:
+    params = prepare_parameters("rfgm", name, overrides={"memory": "gr_memory"})
+    assert (params.memory, params.memory_templates) == ("gr_memory", 3)
+
+
 def test_settings_as_text() -> None:
     params = prepare_parameters("rfgm", "rfgm_b256", overrides={"keep_ratios": "0.5, 0.5, 0.5", "schedule": "modulo"})
     assert params.keep_ratios == (0.5, 0.5, 0.5)
