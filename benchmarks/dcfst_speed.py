@@ -5,8 +5,8 @@ target, refines ten boxes and learns; before each the target is put where it was
 trained in every tenth frame, which is timed by itself: the row `frame` has a tenth of it. The net's own passes are two
 of the backbone and the proposals' features and one of the box branch's convolutions, on whole crops; where search
 features are reused, one of the first. On a CPU the coarser level is pooled around its fully connected layer and counted
-there; `both levels' pooling` is what pooling alone takes for both levels and all passes. Times are the least of all
-frames, as other work on a machine only adds to them.
+there; `both levels' pooling` is what pooling alone takes for both levels and all passes, in the form in use. Times are
+the least of all frames, as other work on a machine only adds to them.
 
     python benchmarks/dcfst_speed.py --nets dcfst18 --threads 2
     python benchmarks/dcfst_speed.py --nets dcfst18 dcfst50 --threads 1 --cpu_time
@@ -37,6 +37,7 @@ from ltr.admin.files import atomic_write
 from ltr.admin.runtime import Precision, resolve_device
 from ltr.models.registry import NetSpec, build_net
 from ltr.models.target_locator import location_predictor
+from ltr.models.target_locator.location_predictor import Embedding
 from ltr.models.tracking.dcfst import DCFSTNet
 from prroi_pool import prroi_pool_grid
 from pytracking.components.target import Target
@@ -70,7 +71,7 @@ class Candidate:
 
     def run(self, video: Video) -> None:
         """Track a video once, every frame from the true place in the frame before."""
-        tracker, clock = self.tracker, self.clock
+        tracker, clock, levels = self.tracker, self.clock, self._levels()
         first, start = video[0]
         self.times["first frame"].append(clock.seconds(lambda: tracker.initialize(first, {"init_bbox": start})))
         for number, ((_, before), (frame, _)) in enumerate(itertools.pairwise(video)):
@@ -81,7 +82,7 @@ class Candidate:
             self.times["frame"].append(clock.seconds(functools.partial(tracker.track, frame)))
             tracker.state.target = place
             self.times["own passes"].append(clock.seconds(self._own_passes))
-            self.times["both levels' pooling"].append(clock.seconds(self._pooling))
+            self.times["both levels' pooling"].append(clock.seconds(functools.partial(self._pooling, levels)))
             if number % 3 == 0:
                 self.times["training"].append(clock.seconds(torch.no_grad()(tracker.state.model.train)))
 
@@ -118,16 +119,30 @@ class Candidate:
             net.roi_features(maps, size, float(side))
         net.iou_features(maps)
 
-    @torch.no_grad()
-    def _pooling(self) -> None:
-        net, side, device = self.tracker.net, self.tracker.side, self.clock.device
-        corners = self.tracker.grid.centres[None] - self.tracker.grid.unit / 2
-        size = torch.full((1, 2), self.tracker.grid.unit, device=device)
-        for layer in (net.location_predictor.fc3, net.location_predictor.fc4):
-            cells = side // layer.stride
+    def _levels(self) -> list[tuple[Embedding, torch.Tensor, torch.Tensor]]:
+        """Layers, maps to pool, and what the layers make of the rows of a map."""
+        grid, locator, device = self.tracker.grid, self.tracker.net.location_predictor, self.clock.device
+        found = []
+        for layer in (locator.fc3, locator.fc4):
+            cells = grid.side // layer.stride
             level = torch.zeros(1, layer.channels, cells, cells, device=device)
-            for _ in range(self.passes):
-                prroi_pool_grid(level, corners, corners, size, layer.bins, layer.bins, 1 / layer.stride)
+            values = torch.zeros(grid.count * cells, layer.bins * layer.out_features, device=device)
+            found.append((layer, level, values))
+        return found
+
+    @torch.no_grad()
+    def _pooling(self, levels: list[tuple[Embedding, torch.Tensor, torch.Tensor]]) -> None:
+        grid = self.tracker.grid
+        corners = (grid.centres - grid.unit / 2).expand(1, 2, grid.count)
+        size = torch.full((1, 2), grid.unit, device=self.clock.device)
+        for (layer, level, values), _ in itertools.product(levels, range(self.passes)):
+            if layer.between(level.shape[3], grid.count) is not None:
+                x, y = layer.weights_xy(level, corners, size)
+                layer.pool_y(level, y)
+                layer.pool_x(values, x)
+            else:
+                sides = corners.unbind(1)
+                prroi_pool_grid(level, *sides, size, layer.bins, layer.bins, 1 / layer.stride, check_values=False)
 
     def column(self) -> dict[str, float]:
         """The least of each part's times in milliseconds, and what they are to each other."""

@@ -122,8 +122,9 @@ class Embedding(nn.Module):
         Returns:
             ``(B, count ** 2, out_features)``, x fastest.
         """
-        if self._between is not None and 5 * level.shape[3] < 4 * corners.shape[2]:
-            return self._embed_between(self._between, level, corners, size_wh)
+        between = self.between(level.shape[3], corners.shape[2])
+        if between is not None:
+            return self._embed_between(between, level, *self.weights_xy(level, corners, size_wh))
         # Looking at the boxes' values would make every call wait for the device.
         pooled = prroi_pool_grid(
             at_least_float32(level), corners[:, 0], corners[:, 1], size_wh, self.bins, self.bins, 1 / self.stride,
@@ -144,23 +145,41 @@ class Embedding(nn.Module):
         vectors = pooled.reshape(-1, self.channels * self.bins**2)
         return self.linear(vectors if self._dtype is None else vectors.to(self._dtype)).unflatten(0, (batch, -1))
 
-    def _embed_between(self, linear: PackedLinear, level: Tensor, corners: Tensor, size_wh: Tensor) -> Tensor:
+    def _embed_between(self, linear: PackedLinear, level: Tensor, x: Tensor, y: Tensor) -> Tensor:
         """Pools in y, applies the linear layer's weights to every column of cells, pools in x.
 
         All three are linear, so this is the same; and it is less work where a map has fewer columns than the grid: the
         product is over 31 x 18 vectors instead of 31 x 31.
         """
-        batch, channels, height, width = level.shape
-        count, bins, out = corners.shape[2], self.bins, self.out_features
+        values = linear(self.pool_y(level, y).to(self._dtype))
+        return self.pool_x(at_least_float32(values), x) + self._bias
+
+    def between(self, columns: int, count: int) -> PackedLinear | None:
+        """The linear layer, where it is applied between pooling in y and in x; for a map of so many columns."""
+        return self._between if 5 * columns < 4 * count else None
+
+    def weights_xy(self, level: Tensor, corners: Tensor, size_wh: Tensor) -> tuple[Tensor, Tensor]:
+        """What every cell counts in every bin, along x and along y, ``(B, count, bins, cells)``; see :meth:`grid`."""
         x, y = (
-            axis_weights(low, low + size, 1 / self.stride, bins, cells, level)  # (B, count, bins, cells)
-            for low, size, cells in zip(corners.unbind(1), size_wh[..., None].unbind(1), (width, height), strict=True)
+            axis_weights(low, low + size, 1 / self.stride, self.bins, cells, level)
+            for low, size, cells in zip(
+                corners.unbind(1), size_wh[..., None].unbind(1), (level.shape[3], level.shape[2]), strict=True
+            )
         )
+        return x, y
+
+    def pool_y(self, level: Tensor, y: Tensor) -> Tensor:
+        """A map ``(B, C, h, w)`` pooled along y alone, ``(B * count * w, bins * C)``."""
+        batch, channels, height, width = level.shape
         cells = at_least_float32(level).permute(0, 2, 3, 1).reshape(batch, height, width * channels)
-        rows = (y.flatten(1, 2) @ cells).reshape(batch, count, bins, width, channels).transpose(2, 3)
-        values = linear(rows.reshape(-1, bins * channels).to(self._dtype))
-        values = at_least_float32(values).reshape(batch, count, width * bins, out)
-        return (x.transpose(2, 3).reshape(batch, 1, count, width * bins) @ values).flatten(1, 2) + self._bias
+        rows = (y.flatten(1, 2) @ cells).reshape(batch, -1, self.bins, width, channels)
+        return rows.transpose(2, 3).reshape(-1, self.bins * channels)
+
+    def pool_x(self, values: Tensor, x: Tensor) -> Tensor:
+        """Values ``(B * count * w, bins * out)`` of such rows pooled along x, ``(B, count ** 2, out)``."""
+        batch, count, bins, width = x.shape
+        columns = values.reshape(batch, count, width * bins, self.out_features)
+        return (x.transpose(2, 3).reshape(batch, 1, count, width * bins) @ columns).flatten(1, 2)
 
     def prepare(self, dtype: torch.dtype, between: bool) -> None:
         """Computes in another precision, and on the CPU with packed weights; in place, for evaluation mode.
