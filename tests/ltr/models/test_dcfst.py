@@ -20,6 +20,7 @@ from ltr.models.official import official_spec
 from ltr.models.registry import NetSpec, build_net
 from ltr.models.tracking.dcfst import DCFSTNet, dcfst18, dcfst18_small, dcfst50, prepare_for_tracking
 from ltr.ops.proposal_grid import grid_labels
+from ltr.ops.ridge import ridge_regression
 from ltr.ops.sample_patch import NetInput
 
 GOLDENS = Path(__file__).parents[2] / "goldens" / "dcfst"
@@ -147,6 +148,21 @@ def test_every_parameter_learns(arguments: dict[str, Any]) -> None:
     for name, parameter in net.named_parameters():
         assert parameter.grad is not None and parameter.grad.isfinite().all(), name
         assert parameter.grad.abs().sum() > 0 or name.endswith(".0.bias"), name  # batch normalisation takes a bias out
+
+
+@torch.no_grad()
+def test_a_model_of_the_train_image_scores_the_test_image(fill_by_recipe: Fill) -> None:
+    """The whole pass beside its parts: which image, which box and which lambda goes where."""
+    net, inputs = small_net(fill_by_recipe, regularization=3.0), pairs()
+    target = inputs["test_target_boxes"] = inputs["test_boxes"] * torch.tensor([1.1, 0.9, 0.8, 1.3])
+    train, test = net.backbone(inputs["train_images"]), net.backbone(inputs["test_images"])
+    train_box = inputs["train_boxes"]
+    x = net.roi_features(train, train_box[:, 2:], 96, train_box[:, None])
+    z = net.roi_features(test, inputs["test_boxes"][:, 2:], 96, target[:, None])
+    output, model = net(**inputs), ridge_regression(x, inputs["train_labels"], 3.0)
+    torch.testing.assert_close(output.scores, (z * model[:, None]).sum(-1), atol=1e-4, rtol=1e-4)
+    overlaps = net.predict_iou(net.iou_modulation(train, train_box), net.iou_features(test), inputs["test_proposals"])
+    torch.testing.assert_close(output.iou, overlaps, atol=1e-4, rtol=1e-4)
 
 
 def test_images_of_a_batch_do_not_touch_each_other(fill_by_recipe: Fill) -> None:

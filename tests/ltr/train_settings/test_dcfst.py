@@ -11,11 +11,14 @@ import pytest
 import torch
 
 from ltr import run_training
+from ltr.actors.dcfst import DCFSTActor
 from ltr.admin.checkpoint import load_net, read_model, save_model
 from ltr.admin.errors import UserError
+from ltr.data.processing.dcfst import DCFSTProcessing
 from ltr.data.sampler import TrackingSampler
 from ltr.models.backbone.resnet import resnet18
 from ltr.models.registry import NetSpec, build_net
+from ltr.models.tracking.dcfst import DCFSTNet
 from ltr.train_settings.dcfst import dcfst18, dcfst18_small, dcfst50, dcfst_tiny
 from ltr.train_settings.dcfst.base import PAPER, DCFSTTrainSettings, build, net_spec
 from ltr.train_settings.optim import rate
@@ -120,6 +123,26 @@ def test_what_is_drawn_and_what_is_trained(tmp_path: Path) -> None:
     assert [group["lr"] for group in experiment.optimizer.param_groups] == [1e-3, 5e-3]
     tuned = build(replace(settings, optim=replace(settings.optim, backbone_lr=1e-4)))
     assert [group["lr"] for group in tuned.optimizer.param_groups] == [1e-3, 5e-3, 1e-4]
+
+
+def test_settings_reach_samples_losses_and_net(tmp_path: Path) -> None:
+    settings = small(dcfst18.settings(), tmp_path)
+    settings = replace(
+        settings,
+        loss=replace(settings.loss, kind="mse", iou=2.0),
+        net=replace(settings.net, regularization=0.7),
+        data=replace(settings.data, sampling=replace(settings.data.sampling, label_sigma=0.3)),
+        optim=replace(settings.optim, fixed_statistics=True),
+    )
+    experiment = build(settings)
+    assert isinstance(experiment.actor, DCFSTActor) and isinstance(experiment.net, DCFSTNet)
+    assert experiment.actor.loss == settings.loss and experiment.actor.fixed_statistics
+    assert (experiment.net.regularization, experiment.net.search_area_scale, experiment.net.grid_size) == (0.7, 3, 5)
+    assert experiment.val_loader is not None
+    for loader in (experiment.train_loader, experiment.val_loader):
+        sampler = loader.samples
+        assert isinstance(sampler, TrackingSampler) and isinstance(sampler.processing, DCFSTProcessing)
+        assert sampler.processing.sampling == settings.data.sampling and sampler.processing.grid_size == 5
 
 
 def test_a_frozen_backbone_needs_weights_and_keeps_them(tmp_path: Path) -> None:

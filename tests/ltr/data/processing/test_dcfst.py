@@ -81,6 +81,13 @@ def test_the_train_target_is_in_the_middle_and_the_test_target_anywhere_inside()
     assert np.std(centres, axis=0).min() > 15
 
 
+def test_each_crop_is_around_its_own_frames_target() -> None:
+    still, elsewhere = replace(SMALL, centre_range=0.0, size_jitter=0.0, flip=0.0), BOX + np.float32([60, 40, 0, 0])
+    got = DCFSTProcessing(still, GRID)([frame()], [BOX], [frame()], [elsewhere], np.random.default_rng(0))
+    for name in ("train_boxes", "test_target_boxes"):
+        assert (got[name][:2] + got[name][2:] / 2).tolist() == pytest.approx([79.5, 79.5])
+
+
 def test_images_are_mirrored_each_for_itself() -> None:
     left = frame()
     left[:, :160] = (0, 0, 200)
@@ -103,6 +110,14 @@ def test_labels_are_those_of_the_proposals_and_one_for_the_target() -> None:
         step = float(centres[1] - centres[0])
         found, centre = torch.stack([centres[column], centres[row]]), box[:2] + box[2:] / 2
         assert (found - centre).abs().max() <= step / 2 + 1e-3 or not 16 <= float(centre.min()) <= 144
+
+
+def test_labels_and_proposals_are_as_wide_as_asked_for() -> None:
+    got = sample(replace(SMALL, label_sigma=0.5, proposal_sigmas=(1e-3,)))
+    for name in ("train", "test"):
+        expected = grid_labels(got[f"{name}_boxes"], 160, 5.0, GRID, 0.5)
+        torch.testing.assert_close(got[f"{name}_labels"][:-1], expected)
+    assert got["proposal_iou"].min() > 0.8  # of at most 1; proposals have whole coordinates
 
 
 def test_grid_proposals_have_a_size_near_the_targets() -> None:
