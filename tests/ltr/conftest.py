@@ -128,6 +128,7 @@ def paper_data(trees: Trees) -> Trees:
     for number, file in enumerate(("vot_train", "vot_val", "train", "val")):
         trees.got10k(f"GOT-10k_Train_{number + 1:06d}")
         trees.got10k_list(f"got10k_{file}_split.txt", [number])
+    trees.got10k("GOT-10k_Val_000001")
     for number in range(12):
         trees.trackingnet(number, f"video{number}")
     for edition in ("train2017", "val2017"):
