@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+import torch
+from torch.optim import Optimizer
 
 from ltr.admin.overrides import check_range
 
@@ -51,3 +54,16 @@ def rate(optim: ScheduleSettings, epoch: int) -> float:
         return optim.gamma ** (epoch // optim.step_epochs)
     progress = min(1.0, (epoch - optim.warmup_epochs) / max(1, optim.epochs - 1 - optim.warmup_epochs))
     return optim.final_factor + (1 - optim.final_factor) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def running(optim: ScheduleSettings, optimizer: Optimizer) -> dict[str, Any]:
+    """What an ``Experiment`` takes of these settings: the optimizer, its schedule, length and precision."""
+    return {
+        "optimizer": optimizer,
+        "scheduler": torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: rate(optim, epoch)),
+        "max_epochs": optim.epochs,
+        "precision": optim.precision,
+        "grad_clip": optim.grad_clip,
+        "ema_decay": optim.ema_decay,
+        "checkpoint_every": optim.checkpoint_every,
+    }

@@ -20,7 +20,7 @@ from ltr.models.layers.fusion import in_channels_last
 from ltr.models.registry import build_net
 from ltr.models.target_classifier.classifier import LABEL_SIGMA
 from ltr.models.tracking.dimp import FEATURE_STRIDE, DiMPNet
-from ltr.train_settings.optim import ScheduleSettings, rate
+from ltr.train_settings.optim import ScheduleSettings, running
 from ltr.train_settings.pretrained import load_backbone
 from ltr.train_settings.sources import Mixture, Part, Source, datasets
 from ltr.trainers.experiment import Experiment
@@ -144,16 +144,10 @@ def build(settings: DiMPTrainSettings) -> Experiment:
         actor=DiMPActor(net, settings.loss, frozen_backbone=optim.backbone_lr is None),
         train_loader=loaders[0],
         val_loader=loaders[1],
-        optimizer=optimizer,
-        scheduler=torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: rate(optim, epoch)),
-        max_epochs=optim.epochs,
-        precision=optim.precision,
-        grad_clip=optim.grad_clip,
-        ema_decay=optim.ema_decay,
-        checkpoint_every=optim.checkpoint_every,
         settings=settings,
         seed=settings.seed,
         save_dtype=torch.float16,
+        **running(optim, optimizer),
     )
 
 

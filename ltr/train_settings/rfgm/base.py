@@ -17,7 +17,7 @@ from ltr.data.sampler import TrackingSampler
 from ltr.models.layers.fusion import in_channels_last
 from ltr.models.registry import build_net
 from ltr.models.tracking.rfgm import RFGMNet
-from ltr.train_settings.optim import ScheduleSettings, rate
+from ltr.train_settings.optim import ScheduleSettings, running
 from ltr.train_settings.rfgm.start import begin_as_matcher, begin_untrained, start_from, stem_of
 from ltr.train_settings.sources import Mixture, Part, Source, datasets
 from ltr.trainers.experiment import Experiment
@@ -168,18 +168,12 @@ def build(settings: RFGMTrainSettings) -> Experiment:
         actor=RFGMActor(net, settings.loss, (stem,) if stem is not None and trained else ()),
         train_loader=loaders[0],
         val_loader=loaders[1],
-        optimizer=optimizer,
-        scheduler=torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: rate(optim, epoch)),
-        max_epochs=optim.epochs,
-        precision=optim.precision,
-        grad_clip=optim.grad_clip,
-        ema_decay=optim.ema_decay,
-        checkpoint_every=optim.checkpoint_every,
         best_figure="iou",
         higher_is_better=True,
         settings=settings,
         seed=settings.seed,
         save_dtype=torch.float16,
+        **running(optim, optimizer),
     )
 
 

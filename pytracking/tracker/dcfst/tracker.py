@@ -18,6 +18,7 @@ from pytracking.components.first_crops import first_crops
 from pytracking.components.init_augment import augmentations
 from pytracking.components.iou_refine import BoxSearch
 from pytracking.components.target import Target, place_of_box
+from pytracking.components.video_state import OneVideo
 from pytracking.tracker.dcfst.grid import Grid
 from pytracking.tracker.dcfst.model import Learning, TargetModel
 from pytracking.tracker.dcfst.net import load_dcfst
@@ -26,7 +27,7 @@ from pytracking.tracker.dcfst.params import DCFSTParams
 from pytracking.tracker.dcfst.state import DCFSTState, Finding, Lesson, View
 
 
-class DCFSTTracker:
+class DCFSTTracker(OneVideo[DCFSTState]):
     """Ridge regression on learned features of many boxes.
 
     Args:
@@ -63,18 +64,6 @@ class DCFSTTracker:
             max_aspect_ratio=params.maximal_aspect_ratio,
             best=params.iounet_k,
         )
-        self._state: DCFSTState | None = None
-
-    @property
-    def state(self) -> DCFSTState:
-        """What belongs to the present video.
-
-        Raises:
-            RuntimeError: no video was begun.
-        """
-        if self._state is None:
-            raise RuntimeError("track() was called before initialize()")
-        return self._state
 
     @torch.no_grad()
     def initialize(self, image: np.ndarray, info: InitInfo) -> TrackerOutput:

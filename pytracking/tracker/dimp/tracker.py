@@ -20,12 +20,13 @@ from pytracking.components.iou_refine import BoxSearch, PredictWithGradient
 from pytracking.components.localize import Found, Localization, LocalizeThresholds, localize_target
 from pytracking.components.sample_memory import SampleMemory
 from pytracking.components.target import Target, place_of_box
+from pytracking.components.video_state import OneVideo
 from pytracking.tracker.dimp.net import load_dimp
 from pytracking.tracker.dimp.params import DiMPParams
 from pytracking.tracker.dimp.state import DiMPState, Finding, View
 
 
-class DiMPTracker:
+class DiMPTracker(OneVideo[DiMPState]):
     """Discriminative model prediction.
 
     Args:
@@ -69,18 +70,6 @@ class DiMPTracker:
             max_aspect_ratio=params.maximal_aspect_ratio,
             best=params.iounet_k,
         )
-        self._state: DiMPState | None = None
-
-    @property
-    def state(self) -> DiMPState:
-        """What belongs to the present video.
-
-        Raises:
-            RuntimeError: no video was begun.
-        """
-        if self._state is None:
-            raise RuntimeError("track() was called before initialize()")
-        return self._state
 
     @torch.no_grad()
     def initialize(self, image: np.ndarray, info: InitInfo) -> TrackerOutput:

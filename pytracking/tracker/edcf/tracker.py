@@ -25,6 +25,7 @@ from ltr.ops.labels import circular_gaussian_label
 from ltr.ops.regions import region_size
 from ltr.ops.windows import hann2d
 from pytracking.api import FrameInfo, InitInfo, TrackerOutput
+from pytracking.components.video_state import OneVideo
 from pytracking.components.weights import resolve_weights
 from pytracking.tracker.edcf.localize import find_peak, resample_features, resample_response
 from pytracking.tracker.edcf.params import EDCFParams
@@ -55,7 +56,7 @@ class Search:
     semantic: Tensor | None = None  # (1 or S, 1, 17, 17) score maps f
 
 
-class EDCFTracker:
+class EDCFTracker(OneVideo[EDCFState]):
     """Encoder-decoder correlation filter tracker.
 
     Args:
@@ -92,18 +93,6 @@ class EDCFTracker:
         # Context windows stand one target size above, left, below and right of the target's (CACF).
         self.context_shift = math.ceil(params.image_size / (1 + params.padding) / self.cell)
         self.wide_size = params.image_size + 2 * self.context_shift * self.cell
-        self._state: EDCFState | None = None
-
-    @property
-    def state(self) -> EDCFState:
-        """What belongs to the present video.
-
-        Raises:
-            RuntimeError: no video was begun.
-        """
-        if self._state is None:
-            raise RuntimeError("track() was called before initialize()")
-        return self._state
 
     @torch.no_grad()
     def initialize(self, image: np.ndarray, info: InitInfo) -> TrackerOutput:

@@ -16,6 +16,7 @@ from ltr.ops.crop import to_tensor
 from ltr.ops.target_crop import padded_crop
 from ltr.ops.windows import hann2d
 from pytracking.api import FrameInfo, InitInfo, TrackerOutput
+from pytracking.components.video_state import OneVideo
 from pytracking.tracker.rfgm.boxes import box_in_image, clipped_box, scaled_size, size_factors, slowed_size
 from pytracking.tracker.rfgm.memory import new_memory
 from pytracking.tracker.rfgm.net import adjust_net, load_rfgm
@@ -23,7 +24,7 @@ from pytracking.tracker.rfgm.params import RFGMParams
 from pytracking.tracker.rfgm.state import RFGMState
 
 
-class RFGMTracker:
+class RFGMTracker(OneVideo[RFGMState]):
     """Relevance attention over a global representation memory.
 
     Args:
@@ -45,18 +46,6 @@ class RFGMTracker:
         window = hann2d((cells + 2, cells + 2))[1:-1, 1:-1]  # without the zeros on the border
         window = 1 - params.window_influence * (1 - window)
         self.window = window.float().to(self.device)
-        self._state: RFGMState | None = None
-
-    @property
-    def state(self) -> RFGMState:
-        """What belongs to the present video.
-
-        Raises:
-            RuntimeError: no video was begun.
-        """
-        if self._state is None:
-            raise RuntimeError("track() was called before initialize()")
-        return self._state
 
     @torch.no_grad()
     def initialize(self, image: np.ndarray, info: InitInfo) -> TrackerOutput:
