@@ -1,7 +1,8 @@
-"""What the benchmarks of whole trackers share: a clock for parts of a frame, and videos."""
+"""What the benchmarks of whole trackers share: a clock for parts of a frame, its command line, and videos."""
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ltr.admin.runtime import synchronize
+from ltr.admin.runtime import DTYPES, resolve_device, synchronize
 from pytracking.evaluation.datasets.registry import get_dataset
 
 Video = list[tuple[np.ndarray, list[float]]]  # frames, and the true boxes in them
@@ -54,6 +55,30 @@ class Clock:
             return result
 
         return run
+
+
+def add_arguments(parser: argparse.ArgumentParser, frames: int) -> None:
+    """Adds what says where, how long and by which clock is measured."""
+    parser.add_argument("--precisions", nargs="+", choices=tuple(DTYPES), default=["fp32", "bf16"])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--frames", type=int, default=frames, help="frames of each candidate in a round")
+    parser.add_argument("--rounds", type=int, default=3, help="the candidates take turns this many times")
+    parser.add_argument("--cpu_time", action="store_true",
+                        help="CPU time in place of the wall clock, for a machine that does other work; on one thread")
+    parser.add_argument("--json", type=Path)
+
+
+def start(parser: argparse.ArgumentParser, args: argparse.Namespace, figure: str) -> tuple[Clock, dict[str, Any]]:
+    """Sets threads and seed, says what is measured (``figure``: minima, medians), and returns the clock and facts."""
+    device = resolve_device(args.device)
+    if args.cpu_time and (args.threads > 1 or device.type != "cpu"):
+        parser.error("--cpu_time is that of one thread: give --threads 1 and --device cpu")
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    kind = "CPU time" if args.cpu_time else "wall clock"
+    print(f"{device}, {args.threads} threads, torch {torch.__version__}; milliseconds of {kind}, {figure}")
+    return Clock(device, args.cpu_time), {"threads": args.threads, "device": str(device), "clock": kind}
 
 
 def synthetic_video(count: int) -> Video:

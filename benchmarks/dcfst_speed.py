@@ -32,9 +32,9 @@ if __package__ in (None, ""):  # run as a file from a checkout that need not be 
 
 import torch
 
-from benchmarks.clocks import Clock, Video, read_video, synthetic_video
+from benchmarks.clocks import Clock, Video, add_arguments, read_video, start, synthetic_video
 from ltr.admin.files import atomic_write
-from ltr.admin.runtime import Precision, resolve_device
+from ltr.admin.runtime import Precision
 from ltr.models.registry import NetSpec, build_net
 from ltr.models.target_locator import location_predictor
 from ltr.models.target_locator.location_predictor import Embedding
@@ -181,31 +181,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--weights", help="a file or a name of weights, in place of random nets")
     parser.add_argument("--sequence", type=Path, help="folder of a real sequence, in place of moving blocks")
     parser.add_argument("--update", choices=("features", "normal_equations"), default="features")
-    parser.add_argument("--precisions", nargs="+", choices=("fp32", "bf16", "fp16"), default=["fp32", "bf16"])
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--frames", type=int, default=10, help="frames per form and round")
-    parser.add_argument("--rounds", type=int, default=3, help="the forms take turns this many times")
-    parser.add_argument("--cpu_time", action="store_true",
-                        help="CPU time in place of the wall clock, for a machine that does other work; on one thread")
-    parser.add_argument("--json", type=Path)
+    add_arguments(parser, frames=10)
     args = parser.parse_args(argv)
-    device = resolve_device(args.device)
-    if args.cpu_time and (args.threads > 1 or device.type != "cpu"):
-        parser.error("--cpu_time is that of one thread: give --threads 1 and --device cpu")
-    torch.set_num_threads(args.threads)
-    kind = "CPU time" if args.cpu_time else "wall clock"
-    print(f"{device}, {args.threads} threads, torch {torch.__version__}; milliseconds of {kind}, minima")
-    torch.manual_seed(0)
+    clock, facts = start(parser, args, "minima")
     nets = {args.weights: load_dcfst(args.weights)} if args.weights else {n: random_net(n) for n in args.nets}
     results = {}
     for name, net in nets.items():
-        results[name] = measure(net.eval(), args, Clock(device, args.cpu_time))
+        results[name] = measure(net.eval(), args, clock)
         _print(name, results[name])
     if args.json:
         with atomic_write(args.json) as file:
-            facts = {"threads": args.threads, "device": str(device), "clock": kind, "update": args.update}
-            json.dump({**facts, "results": results}, file, indent=1)
+            json.dump({**facts, "update": args.update, "results": results}, file, indent=1)
     return 0
 
 

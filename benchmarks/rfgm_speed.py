@@ -14,7 +14,6 @@ import argparse
 import functools
 import json
 import sys
-import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -30,8 +29,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmarks.clocks import Clock, add_arguments, start
 from ltr.admin.files import atomic_write
-from ltr.admin.runtime import DTYPES, Precision, resolve_device, synchronize
+from ltr.admin.runtime import DTYPES, Precision
 from ltr.models.registry import NetSpec, build_net
 from ltr.models.tracking.rfgm import RFGMNet, prepare_for_tracking
 from pytracking.tracker.rfgm import tracker as online
@@ -42,41 +42,6 @@ PLAIN = "plain ViT of timm"
 BOX = [300.0, 200.0, 60.0, 80.0]
 PARTS = ("crop", "tokens", "memory", "encoder", "head", "decode", "rest")
 ROWS = (*PARTS, "frame", "new template", "token filter", "first frame")
-
-
-class Clock:
-    """Tells the time after the device has done all it was given.
-
-    Args:
-        device: to wait for.
-        cpu_time: tell the CPU time of this thread.
-    """
-
-    def __init__(self, device: torch.device, cpu_time: bool) -> None:
-        self.device, self.read = device, time.thread_time if cpu_time else time.perf_counter
-        self.spent: dict[str, float] = defaultdict(float)
-        self._inner = [0.0]
-
-    def seconds(self, function: Callable[[], Any]) -> float:
-        """What a call takes."""
-        synchronize(self.device)
-        start = self.read()
-        function()
-        synchronize(self.device)
-        return self.read() - start
-
-    def timed(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function, with its time added to a part; without the time of other timed functions that it calls."""
-
-        def run(*args: Any, **kwargs: Any) -> Any:
-            result: list[Any] = []
-            self._inner.append(0.0)
-            whole = self.seconds(lambda: result.append(function(*args, **kwargs)))
-            self.spent[part] += whole - self._inner.pop()
-            self._inner[-1] += whole
-            return result[0]
-
-        return run
 
 
 def encoder_macs(net: RFGMNet, memory: int) -> float:
@@ -239,23 +204,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--encoder_rounds", type=int, default=10, help="turns of the encoders; 0 leaves them out")
     parser.add_argument("--nets", nargs="*", default=["rfgm_ostrack256", "rfgm_b256", "rfgm_s256", "rfgm_t256"],
                         help="builders of ltr.models.tracking.rfgm to track with")
-    parser.add_argument("--precisions", nargs="+", choices=tuple(DTYPES), default=["fp32", "bf16"])
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--frames", type=int, default=5, help="frames per tracker and round")
-    parser.add_argument("--rounds", type=int, default=3, help="the trackers take turns this many times")
-    parser.add_argument("--cpu_time", action="store_true",
-                        help="CPU time in place of the wall clock, for a machine that does other work; on one thread")
-    parser.add_argument("--json", type=Path)
+    add_arguments(parser, frames=5)
     args = parser.parse_args(argv)
-    device = resolve_device(args.device)
-    if args.cpu_time and (args.threads > 1 or device.type != "cpu"):
-        parser.error("--cpu_time is that of one thread: give --threads 1 and --device cpu")
-    torch.set_num_threads(args.threads)
-    torch.manual_seed(0)
-    clock, kind = Clock(device, args.cpu_time), "CPU time" if args.cpu_time else "wall clock"
-    print(f"{device}, {args.threads} threads, torch {torch.__version__}; milliseconds of {kind}, the least of all")
-    facts = {"threads": args.threads, "device": str(device), "clock": kind}
+    clock, facts = start(parser, args, "the least of all")
     results: dict[str, Any] = {**facts, "encoder": {}, "frames": {}}
     for precision in args.precisions if args.encoder_rounds else ():
         results["encoder"][precision] = rows = measure_encoder(args, clock, precision)
