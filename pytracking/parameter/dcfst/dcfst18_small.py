@@ -10,4 +10,4 @@ from pytracking.tracker.dcfst.params import DCFSTParams
 
 def parameters() -> DCFSTParams:
     """The values for OTB2015 with other weights."""
-    return replace(dcfst18.parameters(), weights="dcfst18_small")
+    return replace(dcfst18.parameters(), weights="dcfst18_small", regularization=None)

@@ -62,7 +62,7 @@ class DCFSTParams:
     update: Literal["features", "normal_equations"] = "features"  # what is averaged over frames: X of Eq. 7, or X^T X
     solver: Literal["gauss_seidel", "direct"] = "gauss_seidel"  # Eq. 6 from the last model, or Eq. 2
     gauss_seidel_sweeps: int = 30  # 5 in the paper
-    regularization: float = 0.1
+    regularization: float | None = 0.1  # lambda of Eq. 1; None: that which the net was trained with
     learning_rate: float = 0.013  # share of a new frame; 0.01 in the paper
     init_samples_minimum_weight: float = 0.25  # share of the first frame
     train_skipping: int = 10  # frames between two trainings; a hard negative is another reason

@@ -96,7 +96,7 @@ class DCFSTTracker(OneVideo[DCFSTState]):
             params.update,
             params.solver,
             params.gauss_seidel_sweeps,
-            params.regularization,
+            self.net.regularization if params.regularization is None else params.regularization,
             params.init_samples_minimum_weight,
         )
         model = TargetModel(samples, self.labels, learning)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import math
 from dataclasses import fields, replace
@@ -99,6 +100,14 @@ def test_the_first_crops_are_cut_by_the_arithmetic_asked_for(small_net: DCFSTNet
 
 def same(these: list[np.ndarray], others: list[np.ndarray]) -> bool:
     return all(np.array_equal(this, other) for this, other in zip(these, others, strict=True))
+
+
+def test_the_nets_own_regularization_is_taken_where_none_is_set(small_net: DCFSTNet) -> None:
+    net = copy.deepcopy(small_net)
+    net.regularization = 1.0
+    own = results(net, replace(BASE, regularization=None))
+    assert same(own, results(small_net, replace(BASE, regularization=1.0)))
+    assert not same(own, results(small_net, BASE))
 
 
 def test_every_parameter_is_in_a_table() -> None:
